@@ -1,0 +1,5 @@
+"""Understanding a submission without running it."""
+
+from assay.analysis.project import Project
+
+__all__ = ["Project"]

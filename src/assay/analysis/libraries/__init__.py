@@ -1,0 +1,1 @@
+"""Facts about libraries: tables, and the functions that read them."""

@@ -1,0 +1,124 @@
+"""A submission as rules see it: parsed files, its contract, its base, and what ruff says."""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import dataclass
+from functools import cached_property
+
+from assay import yaml_tree
+from assay.analysis.packaging_metadata import PyProject
+from assay.analysis.python_source import PythonFile
+from assay.analysis.ruff_check import RuffCheck, python_range
+from assay.contracts import Contract
+from assay.submission.brief import Brief
+from assay.submission.record import Submission
+
+
+@dataclass(frozen=True, slots=True)
+class YamlFile:
+    """A YAML file of a submission: its documents, or where its YAML breaks."""
+
+    path: str
+    text: str
+    documents: tuple[yaml_tree.Node, ...] = ()
+    error: yaml_tree.YamlSyntaxError | None = None
+
+    @property
+    def root(self) -> yaml_tree.Node | None:
+        """The first document, if there is one."""
+        return self.documents[0] if self.documents else None
+
+
+class Project:
+    """What is known of a submission without running it. Parsing happens when it is first asked for.
+
+    Attributes:
+        submission: The files as they are.
+        contract: The contract they are reviewed against.
+        brief: What the experiment should do.
+        base: The foundation of a derived submission, as a project of its own; None where it was not given.
+        as_of: The day on which dependencies are looked at.
+        unread_roles: Roles that were asked for and that no file plays which could be read.
+    """
+
+    def __init__(self, submission: Submission, contract: Contract, *, as_of: datetime.date | None = None) -> None:
+        self.submission = submission
+        self.contract = contract
+        self.brief: Brief = submission.brief
+        self.as_of = as_of or datetime.date.today()
+        self.base = Project(submission.base, contract, as_of=as_of) if submission.base else None
+        self.unread_roles: set[str] = set()
+        self._ruff: RuffCheck | None = None
+
+    @cached_property
+    def paths(self) -> tuple[str, ...]:
+        """The files that count, in the contract's order, then by name."""
+        counted = [path for path in self.submission.files if not self.contract.is_exempt(path)]
+        order = {path: number for number, path in enumerate(self.contract.required)}
+        return tuple(sorted(counted, key=lambda path: (order.get(path, len(order)), path)))
+
+    @cached_property
+    def python(self) -> dict[str, PythonFile]:
+        """The Python files, by path, those that could not be parsed included."""
+        texts = ((path, self.submission.text(path)) for path in self.paths if path.endswith(".py"))
+        return {path: PythonFile(path, text) for path, text in texts if text is not None}
+
+    @cached_property
+    def yaml(self) -> dict[str, YamlFile]:
+        """The YAML files, by path."""
+        found: dict[str, YamlFile] = {}
+        for path in self.paths:
+            text = self.submission.text(path)
+            if not path.endswith((".yaml", ".yml")) or text is None:
+                continue
+            try:
+                found[path] = YamlFile(path, text, tuple(yaml_tree.parse(path, text)))
+            except yaml_tree.YamlSyntaxError as error:
+                found[path] = YamlFile(path, text, error=error)
+        return found
+
+    @cached_property
+    def pyproject(self) -> PyProject | None:
+        """`pyproject.toml`, or None where there is none or it is empty."""
+        text = self.submission.text("pyproject.toml")
+        return PyProject.parse("pyproject.toml", text) if text and text.strip() else None
+
+    @cached_property
+    def run_files(self) -> dict[str, YamlFile]:
+        """The run configurations, by path."""
+        return {path: file for path, file in self.yaml.items() if self.contract.is_run_file(path)}
+
+    def role(self, name: str) -> PythonFile | None:
+        """The Python file that plays a role (`main`, `train`, `evaluate`, ...), or None where it is absent."""
+        path = self.contract.role(name)
+        file = self.python.get(path) if path else None
+        if file is None or file.tree is None:
+            self.unread_roles.add(name)
+        return file
+
+    @cached_property
+    def python_range(self) -> tuple[int | None, int | None]:
+        """Lowest and highest minor version of Python 3 under which it may run; None where that side is open."""
+        requires = self.pyproject.get("project", "requires-python") if self.pyproject else None
+        pinned = self.submission.text(".python-version")
+        return python_range(requires if isinstance(requires, str) else None, pinned)
+
+    def start_ruff(self) -> None:
+        """Start ruff, so that it works while the rest is read."""
+        if self._ruff is None:
+            texts = {path: self.submission.text(path) or "" for path in self.paths if path.endswith(".py")}
+            low, _ = self.python_range
+            self._ruff = RuffCheck(texts, low)
+
+    @property
+    def ruff(self) -> RuffCheck:
+        """ruff's report for the oldest Python that the submission admits."""
+        self.start_ruff()
+        assert self._ruff is not None
+        return self._ruff
+
+    def close(self) -> None:
+        """End what still runs."""
+        if self._ruff is not None:
+            self._ruff.close()

@@ -1,0 +1,306 @@
+"""A Python file as rules see it: its tree, its imports, and what its names mean.
+
+Nothing here is recursive: a hostile file may nest as deeply as its parser allows.
+"""
+
+from __future__ import annotations
+
+import ast
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import PurePosixPath
+
+MAX_TREE_DEPTH = 300
+MAX_COUNTED_LINE = 2_000
+
+FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
+_IMPORT_ERRORS = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """One imported name.
+
+    Args:
+        module: The module that is imported, absolute (`src.model`, `torch.nn`).
+        name: The name taken from it by `from`, `*` included; None for a plain `import`.
+        bound: The name that the file then has for it.
+        node: The statement.
+        guarded: Whether its failure is caught, or it stands under `TYPE_CHECKING`.
+        in_function: Whether it runs only when a function is called.
+    """
+
+    module: str
+    name: str | None
+    bound: str
+    node: ast.Import | ast.ImportFrom
+    guarded: bool
+    in_function: bool
+
+    @property
+    def target(self) -> str:
+        """The dotted name that the bound name stands for."""
+        if self.name is not None:
+            return f"{self.module}.{self.name}"
+        return self.module
+
+
+class PythonFile:
+    """A Python file of a submission.
+
+    Attributes:
+        path: Its path in the submission.
+        text: Its text.
+        tree: Its syntax tree, or None where this interpreter cannot parse it or it is nested too deeply.
+        nodes: Every node of the tree, parents before children, siblings in the order of the text.
+        parents: Each node's parent.
+        unreadable: Why there is no tree; empty where there is one.
+    """
+
+    def __init__(self, path: str, text: str) -> None:
+        self.path = path
+        self.text = text
+        self.tree: ast.Module | None = None
+        self.nodes: list[ast.AST] = []
+        self.parents: dict[ast.AST, ast.AST] = {}
+        self.unreadable = ""
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                tree = ast.parse(text)
+        except SyntaxError as error:
+            self.unreadable = f"{error.msg} (line {error.lineno})"
+        except (MemoryError, RecursionError):
+            self.unreadable = "nested too deeply"
+        except ValueError as error:
+            self.unreadable = str(error)
+        else:
+            parents = _parents(tree)
+            if parents is None:
+                self.unreadable = "nested too deeply"
+            else:
+                self.tree, self.parents = tree, parents
+                self.nodes = [tree, *parents]
+                if not text.isascii():
+                    _count_columns_in_characters(self.nodes, self.lines)
+
+    @cached_property
+    def lines(self) -> list[str]:
+        """The lines of the text, without line ends. Line 1 is at index 0."""
+        return self.text.split("\n")
+
+    @property
+    def module(self) -> str:
+        """The dotted name under which the submission's root imports it: `src.train`."""
+        parts = PurePosixPath(self.path).with_suffix("").parts
+        return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+    def ancestors(self, node: ast.AST) -> Iterator[ast.AST]:
+        """The nodes around a node, innermost first."""
+        while (parent := self.parents.get(node)) is not None:
+            yield parent
+            node = parent
+
+    def function_of(self, node: ast.AST) -> FunctionNode | None:
+        """The innermost function that a node stands in (not the one it defines), or None at module level."""
+        return next((up for up in self.ancestors(node) if isinstance(up, FunctionNode)), None)
+
+    def symbol_of(self, node: ast.AST) -> str:
+        """Dotted name of the definition that a node stands in or is; empty at module level."""
+        chain = [node, *self.ancestors(node)]
+        names = [up.name for up in chain if isinstance(up, FunctionNode | ast.ClassDef)]
+        return ".".join(reversed(names))
+
+    @cached_property
+    def functions(self) -> list[FunctionNode]:
+        """Every function and method, nested ones included."""
+        return [node for node in self.nodes if isinstance(node, FunctionNode)]
+
+    @cached_property
+    def classes(self) -> list[ast.ClassDef]:
+        """Every class, nested ones included."""
+        return [node for node in self.nodes if isinstance(node, ast.ClassDef)]
+
+    @cached_property
+    def imports(self) -> list[Import]:
+        """Every import, wherever it stands."""
+        found: list[Import] = []
+        for node in self.nodes:
+            if not isinstance(node, ast.Import | ast.ImportFrom):
+                continue
+            guarded = self._is_guarded(node)
+            nested = self.function_of(node) is not None
+            for alias in node.names:
+                if isinstance(node, ast.Import):
+                    bound = alias.asname or alias.name.partition(".")[0]
+                    found.append(Import(alias.name, None, bound, node, guarded, nested))
+                else:
+                    bound = alias.asname or alias.name
+                    found.append(Import(self._absolute(node), alias.name, bound, node, guarded, nested))
+        return found
+
+    @cached_property
+    def _meanings(self) -> dict[str, str]:
+        """Imported name to the dotted name it stands for."""
+        meanings: dict[str, str] = {}
+        for item in self.imports:
+            plain = (
+                item.name is None and isinstance(item.node, ast.Import) and item.bound == item.module.partition(".")[0]
+            )
+            meanings.setdefault(item.bound, item.bound if plain else item.target)
+        return meanings
+
+    def qualified(self, node: ast.AST | None) -> str:
+        """The dotted name that an expression stands for, imports followed: `np.mean` is `numpy.mean`.
+
+        Empty where the expression is no dotted name. A name that is not imported stands for itself; a call or
+        subscript in the chain ends it (`hydra.utils.get_original_cwd()` is no dotted name).
+        """
+        parts: list[str] = []
+        while isinstance(node, ast.Attribute):
+            parts.append(node.attr)
+            node = node.value
+        if not isinstance(node, ast.Name):
+            return ""
+        parts.append(self._meanings.get(node.id, node.id))
+        return ".".join(reversed(parts))
+
+    @cached_property
+    def calls(self) -> list[tuple[ast.Call, str]]:
+        """Every call with the dotted name of what is called (empty where it has none)."""
+        return [(node, self.qualified(node.func)) for node in self.nodes if isinstance(node, ast.Call)]
+
+    @cached_property
+    def defined(self) -> set[str]:
+        """The names that the module has once it is imported, as far as its text shows; `*` where one is open.
+
+        Open means: a star import, a module `__getattr__`, or a write to `globals()`.
+        """
+        names: set[str] = set()
+        for node in self.nodes:
+            if isinstance(node, ast.Global):
+                names.update(node.names)
+            if isinstance(node, ast.Call) and self.qualified(node.func) in ("globals", "exec", "setattr", "vars"):
+                names.add("*")
+            if self.function_of(node) is not None or any(isinstance(up, ast.ClassDef) for up in self.ancestors(node)):
+                continue
+            if isinstance(node, FunctionNode | ast.ClassDef):
+                names.add("*" if node.name == "__getattr__" else node.name)
+            elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                names.add(node.id)
+            elif isinstance(node, ast.Import | ast.ImportFrom):
+                names.update((alias.asname or alias.name).partition(".")[0] for alias in node.names)
+            elif isinstance(node, ast.ExceptHandler | ast.MatchAs | ast.MatchStar) and node.name:
+                names.add(node.name)
+            elif isinstance(node, ast.MatchMapping) and node.rest:
+                names.add(node.rest)
+        return names
+
+    def _absolute(self, node: ast.ImportFrom) -> str:
+        if not node.level:
+            return node.module or ""
+        package = PurePosixPath(self.path).parts[:-1]
+        base = package[: len(package) - (node.level - 1)] if node.level - 1 <= len(package) else ()
+        return ".".join([*base, *([node.module] if node.module else [])])
+
+    def _is_guarded(self, node: ast.AST) -> bool:
+        child = node
+        for up in self.ancestors(node):
+            if isinstance(up, ast.Try) and child in up.body and any(_catches_import(h) for h in up.handlers):
+                return True
+            if isinstance(up, ast.With) and any(
+                _last_name(item.context_expr.func) == "suppress"
+                for item in up.items
+                if isinstance(item.context_expr, ast.Call)
+            ):
+                return True
+            if isinstance(up, ast.If) and _last_name(up.test) == "TYPE_CHECKING" and child in up.body:
+                return True
+            child = up
+        return False
+
+
+# Nodes without a place or children, which the parser shares between parents (`Load`, `Add`, `And`, ...).
+_MARKS = (ast.expr_context, ast.operator, ast.unaryop, ast.boolop, ast.cmpop)
+
+
+def descend(tree: ast.AST) -> Iterator[ast.AST]:
+    """Every node below and including `tree`, parents before children, siblings in order of the text.
+
+    Like `ast.walk`, but depth first, and without the marks that stand for operators and contexts.
+    """
+    pending = [tree]
+    while pending:
+        node = pending.pop()
+        yield node
+        pending += reversed(_children(node))
+
+
+def _children(node: ast.AST) -> list[ast.AST]:
+    """The nodes directly below a node. `ast.iter_child_nodes` does the same in twice the time."""
+    found: list[ast.AST] = []
+    for name in node._fields:
+        value = getattr(node, name, None)
+        if isinstance(value, ast.AST):
+            if not isinstance(value, _MARKS):
+                found.append(value)
+        elif isinstance(value, list):
+            found += [item for item in value if isinstance(item, ast.AST) and not isinstance(item, _MARKS)]
+    return found
+
+
+def _parents(tree: ast.Module) -> dict[ast.AST, ast.AST] | None:
+    """Each node's parent, in the order of `descend`; None where the tree is deeper than `MAX_TREE_DEPTH`."""
+    parents: dict[ast.AST, ast.AST] = {}
+    pending: list[tuple[ast.AST, ast.AST | None, int]] = [(tree, None, 0)]
+    while pending:
+        node, parent, depth = pending.pop()
+        if parent is not None:
+            parents[node] = parent
+        if depth > MAX_TREE_DEPTH:
+            return None
+        pending += [(child, node, depth + 1) for child in reversed(_children(node))]
+    return parents
+
+
+def string_value(node: ast.AST | None) -> str | None:
+    """The text of a plain string constant, else None."""
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
+
+
+def keyword(call: ast.Call, name: str) -> ast.expr | None:
+    """The value of a keyword argument of a call, else None."""
+    return next((item.value for item in call.keywords if item.arg == name), None)
+
+
+def _count_columns_in_characters(nodes: list[ast.AST], lines: list[str]) -> None:
+    """Turn the columns of nodes, which Python counts in bytes of UTF-8, into characters, as editors count them.
+
+    Lines beyond `MAX_COUNTED_LINE` keep theirs: each node costs the length of its line.
+    """
+    encoded = {
+        number: line.encode("utf-8", "replace")
+        for number, line in enumerate(lines, 1)
+        if not line.isascii() and len(line) <= MAX_COUNTED_LINE
+    }
+    for node in nodes:
+        for row, column in (("lineno", "col_offset"), ("end_lineno", "end_col_offset")):
+            line = encoded.get(getattr(node, row, None) or 0)
+            if line is not None:
+                setattr(node, column, len(line[: getattr(node, column)].decode("utf-8", "ignore")))
+
+
+def _last_name(node: ast.AST) -> str:
+    """The last part of a dotted name, imports not followed: they are what is being read when this is asked."""
+    if isinstance(node, ast.Attribute):
+        return node.attr
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def _catches_import(handler: ast.ExceptHandler) -> bool:
+    if handler.type is None:
+        return True
+    kinds = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
+    return any(isinstance(kind, ast.Name) and kind.id in _IMPORT_ERRORS for kind in kinds)

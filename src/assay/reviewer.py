@@ -1,0 +1,214 @@
+"""Reviewing a submission: open it, choose its contract, hear the gates, give the verdict."""
+
+from __future__ import annotations
+
+import datetime
+import re
+import time
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+from assay.analysis.project import Project
+from assay.contracts import Contract, load_contract
+from assay.errors import InputError
+from assay.excerpt import excerpts_of
+from assay.finding import Finding
+from assay.rules.registry import all_rules, check_named_rules, find_rules
+from assay.rules.rule import NotApplicable, Rule, Undecided
+from assay.submission.brief import Brief
+from assay.submission.opening import lay_runs, open_submission
+from assay.submission.record import Submission
+from assay.verdict import Coverage, Verdict, ordered, requirement_statuses
+
+_IGNORE_COMMENT = re.compile(r"#\s*assay:\s*ignore\b(?:\s*\[([^\]]*)\]?)?")
+
+
+def review(
+    source: str | Path | Submission,
+    *,
+    contract: str | Path = "auto",
+    rev: str | None = None,
+    base: str | Path | None = None,
+    brief: str | Path | Brief | None = None,
+    as_of: datetime.date | None = None,
+    select: Iterable[str] = (),
+    ignore: Iterable[str] = (),
+    trust_ignores: bool = False,
+    require_decided: bool = False,
+) -> Verdict:
+    """Review a submission by reading it. Nothing of it is executed.
+
+    Args:
+        source: A folder, a git repository (with `rev`), a JSON code bundle, a review transcript, `-` for either
+            of the last two on standard input, or a submission that is already open.
+        contract: Name of a built-in contract, path of a YAML file, or `auto`.
+        rev: Git revision to review instead of the files as they are. It does not concern `base`.
+        base: The foundation of a derived submission, in any form that `source` can have.
+        brief: The brief, or the path of a file that holds it.
+        as_of: The day on which dependencies are looked at; today where it is not given.
+        select: Beginnings of rule codes (`CFG`, `PKG002`); only these rules are heard. All, where it is empty.
+        ignore: Beginnings of rule codes that are not heard.
+        trust_ignores: Whether `# assay: ignore[CODE]` comments inside the submission count.
+        require_decided: Whether undecided rows count as not ready.
+
+    Raises:
+        InputError: where the submission or the call cannot be read.
+
+    Example:
+        >>> verdict = review("examples/gsm8k-lora")  # doctest: +SKIP
+        >>> verdict.ready  # doctest: +SKIP
+        False
+    """
+    begin = time.perf_counter()
+    contract = str(contract)
+    rules = find_rules(select, ignore)
+    if isinstance(source, Submission):
+        if rev is not None or base is not None or brief is not None:
+            raise InputError("rev, base and brief go with a path; an open submission has its own")
+        submission = source
+    else:
+        submission = open_submission(source, rev=rev, base=base, brief=_brief(brief), contract=contract)
+    chosen, reason = choose_contract(submission, contract)
+    check_named_rules(chosen)
+    if chosen.run_folders:
+        submission = lay_runs(submission, *chosen.run_folders)
+    project = Project(submission, chosen, as_of=as_of)
+    # once and for all: a file with a YAML bomb or a tag makes the submission unreadable, whichever rules are heard
+    for part in (project, project.base):
+        if part is not None:
+            part.yaml  # noqa: B018
+    try:
+        findings, coverage = run_rules(project, rules)
+    finally:
+        project.close()
+    if trust_ignores:
+        findings = _without_ignored(findings, submission, coverage)
+    findings = ordered(findings, chosen)
+    return Verdict(
+        submission=submission.name,
+        contract=chosen,
+        contract_reason=reason,
+        findings=tuple(findings),
+        requirements=requirement_statuses(chosen, findings, coverage),
+        seconds={"static": time.perf_counter() - begin},
+        require_decided=require_decided,
+        kind=submission.kind,
+        excerpts=excerpts_of(findings, submission),
+    )
+
+
+def choose_contract(submission: Submission, asked: str) -> tuple[Contract, str]:
+    """The contract to review against, and how it was chosen.
+
+    Raises:
+        InputError: where none was asked for and the files do not tell.
+    """
+    if asked != "auto":
+        return load_contract(asked), "as asked for"
+    if submission.stated_contract:
+        return load_contract(submission.stated_contract), "stated by the transcript"
+    if "config/config.yaml" in submission:
+        if any(path.startswith("config/run/") for path in submission.files) and "trial_mode" in (
+            submission.text("config/config.yaml") or ""
+        ):
+            return load_contract("experiment@2025-10"), "guessed: config/run/ and trial_mode in config/config.yaml"
+        return load_contract("experiment"), "guessed: there is a config/config.yaml"
+    if "config/smoke_test.yaml" in submission or "config/full_experiment.yaml" in submission:
+        if submission.base is not None:
+            return load_contract("derived"), "guessed: there are variation files, and a base was given"
+        if any("_PLACEHOLDER" in (file.text or "") for file in submission.files.values()):
+            return load_contract("base"), "guessed: there are variation files and placeholders"
+        return load_contract("derived"), "guessed: there are variation files and no placeholders"
+    raise InputError(
+        f"{submission.name}: neither config/config.yaml nor config/smoke_test.yaml, so the contract cannot be "
+        "guessed; name it with --contract"
+    )
+
+
+def run_rules(project: Project, rules: dict[str, type[Rule]]) -> tuple[list[Finding], Coverage]:
+    """What the rules say of a submission.
+
+    A rule that fails leaves its rows undecided and says so; it never ends the review.
+    """
+    contract = project.contract
+    findings: list[Finding] = []
+    coverage = Coverage()
+    project.start_ruff()
+    for code, kind in all_rules().items():
+        bears_on = rows_of(kind.requirements, code, contract)
+        if not bears_on:
+            continue
+        decides = rows_of(kind.decides, code, contract)
+        if code not in rules:
+            for row in decides:
+                coverage.open.setdefault(row, []).append(f"{code} was not selected")
+            continue
+        project.unread_roles.clear()
+        try:
+            outcomes = list(kind().check(project))
+        except InputError:
+            raise
+        except Exception as error:
+            outcomes = [Undecided(f"{code} failed on this submission ({type(error).__name__}: {error})")]
+        coverage.silent.update(decides)
+        if project.unread_roles:
+            # a rule vouches for its own rows, not for those that name it: it may have had nothing to look at
+            reason = f"{code} could read no file for {', '.join(sorted(project.unread_roles))}"
+            for row in set(decides).difference(kind.decides):
+                coverage.open.setdefault(row, []).append(reason)
+        for outcome in outcomes:
+            if isinstance(outcome, Finding):
+                rows = rows_of(outcome.requirements, code, contract)
+                if rows:
+                    findings.append(replace(outcome, requirements=rows))
+                continue
+            # a row that names the rule stands or falls with all that the rule says
+            rows = rows_of(outcome.requirements, code, contract) if outcome.requirements else bears_on
+            if isinstance(outcome, Undecided):
+                for row in rows or bears_on:
+                    coverage.open.setdefault(row, []).append(outcome.reason)
+            elif isinstance(outcome, NotApplicable):
+                for row in rows:
+                    coverage.not_applicable.setdefault(row, outcome.reason)
+    return findings, coverage
+
+
+def rows_of(ids: tuple[str, ...], code: str, contract: Contract) -> tuple[str, ...]:
+    """Those of a rule's requirements that a contract has, and the rows of the contract that name the rule."""
+    named = [requirement.id for requirement in contract.requirements if code and code in requirement.rules]
+    return tuple(dict.fromkeys([*(row for row in ids if row in contract.ids), *named]))
+
+
+def _brief(brief: str | Path | Brief | None) -> Brief | None:
+    if brief is None or isinstance(brief, Brief):
+        return brief
+    from assay.submission.brief_file import read_brief
+
+    return read_brief(Path(brief))
+
+
+def _without_ignored(findings: list[Finding], submission: Submission, coverage: Coverage) -> list[Finding]:
+    """The findings that no comment at their line ignores; the rows of the others are left open."""
+    lines = {path: (submission.text(path) or "").split("\n") for path in {finding.file for finding in findings} if path}
+    kept = []
+    for finding in findings:
+        if not _is_ignored(finding, lines.get(finding.file or "", [])):
+            kept.append(finding)
+            continue
+        for row in finding.requirements:
+            coverage.open.setdefault(row, []).append(f"{finding.rule} is ignored by a comment at {finding.place}")
+    return kept
+
+
+def _is_ignored(finding: Finding, lines: list[str]) -> bool:
+    if finding.line is None or not 0 < finding.line <= len(lines):
+        return False
+    match = _IGNORE_COMMENT.search(lines[finding.line - 1])
+    if match is None:
+        return False
+    if match.group(1) is None:
+        return True
+    # brackets name codes: what is no code there ignores nothing
+    codes = (code.strip() for code in match.group(1).split(","))
+    return any(code and finding.rule.startswith(code) for code in codes)

@@ -1,0 +1,1 @@
+"""Completeness: nothing is left out, empty or a stub."""

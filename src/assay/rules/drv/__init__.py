@@ -1,0 +1,1 @@
+"""A derived submission against its base."""

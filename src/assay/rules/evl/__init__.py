@@ -1,0 +1,1 @@
+"""Evaluation: figures and comparison."""

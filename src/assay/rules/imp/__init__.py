@@ -1,0 +1,1 @@
+"""Syntax, names and imports."""

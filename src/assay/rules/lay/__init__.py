@@ -1,0 +1,1 @@
+"""File layout: which files a submission holds."""

@@ -1,0 +1,1 @@
+"""Tracking: what is logged, and where."""

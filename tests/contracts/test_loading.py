@@ -66,6 +66,14 @@ def test_a_contract_can_add_to_another(written, parent):
     assert contract.ready_key == whole.ready_key
 
 
+def test_a_key_without_a_value_is_taken_from_the_contract_that_is_extended(written):
+    keys = ("reply", "files", "roles", "configuration", "commands", "requirements", "more_requirements")
+    empty = "".join(f"{key}:\n" for key in keys)
+    contract = load_contract(written(f"name: lab\nextends: experiment\n{empty}"))
+    assert contract.requirements == load_contract("experiment").requirements
+    assert contract.ready_key == "is_code_ready"
+
+
 def test_a_file_that_changes_is_read_again(written):
     assert load_contract(written(OWN)).name == "ours"
     assert load_contract(written(OWN.replace("ours", "theirs"))).name == "theirs"

@@ -107,5 +107,5 @@ def check_description(value: Any, where: str) -> dict[str, Any]:
         )
     if model.extends is None and (model.reply is None or not model.requirements):
         raise InputError(f"{where}: a contract that extends no other needs reply and requirements")
-    description: dict[str, Any] = model.model_dump(exclude_unset=True)
+    description: dict[str, Any] = model.model_dump(exclude_unset=True, exclude_none=True)
     return description

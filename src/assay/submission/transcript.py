@@ -10,6 +10,7 @@ import ast
 import itertools
 import json
 import re
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -210,7 +211,9 @@ def _variations(text: str) -> tuple[Run, ...]:
     names: list[str] = []
     if listed.startswith("["):
         try:
-            value = ast.literal_eval(listed[:20_000])
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                value = ast.literal_eval(listed[:20_000])
         except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
             value = listed.strip("[]").split(",")
         names = [str(name).strip() for name in value if isinstance(name, str | int | float) and str(name).strip()]

@@ -168,6 +168,15 @@ def test_objects_that_inflate_to_gigabytes_are_refused(repository, refused):
     assert "unknown revision" in refused(repository, rev="ab" + "1" * 38)
 
 
+def test_a_missing_object_that_is_no_code_is_listed_unread(folder):
+    commit(folder, {**SEVEN, "notes.txt": "long"})
+    blob = git(folder, "rev-parse", "HEAD:notes.txt").strip()
+    (folder / ".git/objects" / blob[:2] / blob[2:]).unlink()
+    submission = open_submission(folder, rev="HEAD")
+    assert submission.files["notes.txt"].text is None
+    assert submission.text("src/train.py") == SEVEN["src/train.py"]
+
+
 def test_missing_objects_are_named_and_not_fetched(folder, tmp_path, refused):
     commit(folder)
     git(folder, "config", "uploadpack.allowFilter", "true")

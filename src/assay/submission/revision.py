@@ -107,8 +107,12 @@ def _read_entries(path: Path, listing: bytes, prefix: str, name: str) -> dict[st
     if total > limits.MAX_TOTAL_BYTES:
         raise InputError(f"{name}: more than {limits.MAX_TOTAL_BYTES:,} bytes of source text")
     contents = _blobs(path, name, [*wanted.values(), *links.values()])
+    for relative, blob in {**wanted, **links}.items():
+        if blob not in contents and (limits.is_code(relative) or relative in links):
+            raise InputError(f"{name}: {relative} is missing from the repository (a partial clone?); fetch it")
     for relative, blob in wanted.items():
-        files[relative] = source_file(relative, contents[blob], len(contents[blob]))
+        known = contents.get(blob)
+        files[relative] = SourceFile(relative, None, 0) if known is None else source_file(relative, known, len(known))
     targets = {relative: contents[blob].decode("utf-8", "replace") for relative, blob in links.items()}
     for relative in links:
         files[relative] = _followed(relative, targets, files)
@@ -134,7 +138,7 @@ def _followed(link: str, targets: dict[str, str], files: dict[str, SourceFile]) 
 
 
 def _blobs(path: Path, name: str, blobs: list[str]) -> dict[str, bytes]:
-    """The contents of git objects, read in one call."""
+    """The contents of git objects, read in one call; without those that the repository lacks."""
     contents: dict[str, bytes] = {}
     if not blobs:
         return contents
@@ -144,8 +148,11 @@ def _blobs(path: Path, name: str, blobs: list[str]) -> dict[str, bytes]:
     for blob in wanted:
         end = answer.output.find(b"\n", at)
         header = answer.output[at:end].decode("ascii", "replace").split() if end >= 0 else []
+        if header[1:] == ["missing"]:
+            at = end + 1
+            continue
         if len(header) != 3 or not header[2].isdigit() or end + 1 + int(header[2]) > len(answer.output):
-            raise InputError(f"{name}: object {blob[:12]} is missing from the repository (a partial clone?); fetch it")
+            raise InputError(f"{name}: git cannot read object {blob[:12]} (a broken repository)")
         contents[blob] = answer.output[end + 1 : end + 1 + int(header[2])]
         at = end + 1 + int(header[2]) + 1
     return contents

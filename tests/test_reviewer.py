@@ -245,3 +245,13 @@ def test_findings_come_with_the_most_severe_first():
 def test_an_open_submission_takes_no_second_base():
     with pytest.raises(InputError, match="open submission"):
         assay.review(submission(SEVEN), contract="derived", base="elsewhere")
+
+
+def test_a_warning_leaves_the_row_of_a_silent_rule_undecided():
+    warned = {**SEVEN, ".DS_Store.py": "x = 1\n"}
+    verdict = assay.review(submission(warned), contract="experiment", select=["LAY"])
+    assert [finding.severity for finding in verdict.findings] == [Severity.WARNING]
+    row = status(verdict, "E5.1")
+    assert row.status == "undecided"
+    assert row.reason == "a warning, but no proof"
+    assert verdict.ready

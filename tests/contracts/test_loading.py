@@ -137,3 +137,19 @@ def test_requirement_ids_are_unique_and_roles_name_required_files(name):
     contract = load_contract(name)
     assert len(contract.ids) == len(contract.requirements)
     assert set(contract.roles.values()) <= set(contract.required)
+
+
+@pytest.mark.parametrize(
+    ("path", "exempt"),
+    [
+        ("README.md", True),
+        ("src/README.md", True),
+        ("results/a/b.json", True),
+        (".github/workflows/test.yml", True),
+        ("READMES/train.py", False),
+        ("src/results.py", False),
+        ("src/.hidden.py", False),
+    ],
+)
+def test_a_star_stays_in_its_folder_and_two_do_not(path, exempt):
+    assert load_contract("experiment").is_exempt(path) is exempt

@@ -287,3 +287,10 @@ def test_empty_bodies_with_a_meaning_are_left_alone(text):
 )
 def test_empty_bodies_that_may_be_meant_are_warnings(text):
     assert [one.severity for one in findings("CPL003", {"src/model.py": text})] == [Severity.WARNING]
+
+
+def test_no_comment_or_setting_of_a_submission_hides_a_name():
+    hidden = "# ruff: noqa\n# flake8: noqa\nprint(lost)  # noqa: F821\n"
+    settings = {"ruff.toml": "lint.ignore = ['F821']\n", "pyproject.toml": "[tool.ruff.lint]\nignore = ['F821']\n"}
+    (found,) = findings("IMP002", {"src/main.py": hidden, **settings})
+    assert found.line == 3

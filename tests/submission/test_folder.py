@@ -137,3 +137,11 @@ def test_a_very_deep_tree_is_refused(tmp_path, refused):
         here = below
     os.close(here)
     assert "folders nested too deeply" in refused(tmp_path)
+
+
+def test_a_link_that_appears_while_the_folder_is_read_is_not_followed(folder, tmp_path, refused, monkeypatch):
+    (tmp_path / "secret.py").write_text("key = 1\n", encoding="utf-8")
+    (folder / "src/model.py").unlink()
+    (folder / "src/model.py").symlink_to(tmp_path / "secret.py")
+    monkeypatch.setattr("pathlib.Path.is_symlink", lambda path: False)
+    assert "src/model.py" in refused(folder)

@@ -86,9 +86,17 @@ def review(
     as_of: Annotated[
         datetime | None,
         typer.Option(
-            formats=["%Y-%m-%d"], metavar="DATE", help="Look at dependencies as of this day (default: today)."
+            formats=["%Y-%m-%d"],
+            metavar="DATE",
+            help="Look at dependencies as of this day, --resolve included (default: today).",
         ),
     ] = None,
+    env: Annotated[
+        Path | None, typer.Option(help="Read libraries in this virtual environment (needs ty: assay[env]).")
+    ] = None,
+    resolve: Annotated[
+        bool, typer.Option("--resolve", help="Let uv build that environment, wheels only, and keep it (assay[env]).")
+    ] = False,
     output_format: Annotated[Format, typer.Option("--format", help="Form of the report.")] = Format.TEXT,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write the report to this file.")] = None,
     select: Annotated[list[str] | None, typer.Option(help="Hear only rules whose codes begin so (CFG,PKG002).")] = None,
@@ -119,6 +127,8 @@ def review(
             base=base,
             brief=brief,
             as_of=as_of.date() if as_of else None,
+            env=env,
+            resolve=resolve,
             select=tuple(select or ()),
             ignore=tuple(ignore or ()),
             require_decided=require_decided,

@@ -9,11 +9,12 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
+from assay.analysis.enactment.session import Session
 from assay.analysis.project import Project
 from assay.contracts import Contract, load_contract
 from assay.errors import InputError
 from assay.excerpt import excerpts_of
-from assay.finding import Finding
+from assay.finding import Finding, Severity
 from assay.rules.registry import all_rules, check_named_rules, find_rules
 from assay.rules.rule import NotApplicable, Rule, Undecided
 from assay.submission.brief import Brief
@@ -32,12 +33,16 @@ def review(
     base: str | Path | None = None,
     brief: str | Path | Brief | None = None,
     as_of: datetime.date | None = None,
+    env: str | Path | None = None,
+    resolve: bool = False,
     select: Iterable[str] = (),
     ignore: Iterable[str] = (),
     trust_ignores: bool = False,
     require_decided: bool = False,
 ) -> Verdict:
     """Review a submission by reading it. Nothing of it is executed.
+
+    With `env` or `resolve` the libraries that it uses are read too; see `docs/environment.md`.
 
     Args:
         source: A folder, a git repository (with `rev`), a JSON code bundle, a review transcript, `-` for either
@@ -47,6 +52,8 @@ def review(
         base: The foundation of a derived submission, in any form that `source` can have.
         brief: The brief, or the path of a file that holds it.
         as_of: The day on which dependencies are looked at; today where it is not given.
+        env: A virtual environment in which the submission would run, or the Python program of one.
+        resolve: Whether uv builds such an environment as of that day, from what the submission declares.
         select: Beginnings of rule codes (`CFG`, `PKG002`); only these rules are heard. All, where it is empty.
         ignore: Beginnings of rule codes that are not heard.
         trust_ignores: Whether `# assay: ignore[CODE]` comments inside the submission count.
@@ -62,40 +69,52 @@ def review(
     """
     begin = time.perf_counter()
     contract = str(contract)
-    rules = find_rules(select, ignore)
-    if isinstance(source, Submission):
-        if rev is not None or base is not None or brief is not None:
-            raise InputError("rev, base and brief go with a path; an open submission has its own")
-        submission = source
-    else:
-        submission = open_submission(source, rev=rev, base=base, brief=_brief(brief), contract=contract)
-    chosen, reason = choose_contract(submission, contract)
-    check_named_rules(chosen)
-    if chosen.run_folders:
-        submission = lay_runs(submission, *chosen.run_folders)
-    project = Project(submission, chosen, as_of=as_of)
-    # once and for all: a file with a YAML bomb or a tag makes the submission unreadable, whichever rules are heard
-    for part in (project, project.base):
-        if part is not None:
-            part.yaml  # noqa: B018
-    try:
-        findings, coverage = run_rules(project, rules)
-    finally:
-        project.close()
-    if trust_ignores:
-        findings = _without_ignored(findings, submission, coverage)
-    findings = ordered(findings, chosen)
-    return Verdict(
-        submission=submission.name,
-        contract=chosen,
-        contract_reason=reason,
-        findings=tuple(findings),
-        requirements=requirement_statuses(chosen, findings, coverage),
-        seconds={"static": time.perf_counter() - begin},
-        require_decided=require_decided,
-        kind=submission.kind,
-        excerpts=excerpts_of(findings, submission),
-    )
+    # the child gets ready while the rules are loaded and the submission is read
+    with Session() as session:
+        rules = find_rules(select, ignore)
+        if env is not None and resolve:
+            raise InputError("an environment is given or resolved, not both")
+        if isinstance(source, Submission):
+            if rev is not None or base is not None or brief is not None:
+                raise InputError("rev, base and brief go with a path; an open submission has its own")
+            submission = source
+        else:
+            submission = open_submission(source, rev=rev, base=base, brief=_brief(brief), contract=contract)
+        chosen, reason = choose_contract(submission, contract)
+        check_named_rules(chosen)
+        if chosen.run_folders:
+            submission = lay_runs(submission, *chosen.run_folders)
+        project = Project(submission, chosen, as_of=as_of)
+        project.start_enactment(session)
+        # once and for all: a file with a YAML bomb or a tag makes the submission unreadable, whichever rules are heard
+        for part in (project, project.base):
+            if part is not None:
+                part.yaml  # noqa: B018
+        seconds: dict[str, float] = {}
+        try:
+            if env is not None or resolve:
+                started = time.perf_counter()
+                project.use_environment(Path(env) if env is not None else None)
+                seconds["environment"] = time.perf_counter() - started
+            findings, coverage = run_rules(project, rules)
+        finally:
+            project.close()
+        if trust_ignores:
+            findings = _without_ignored(findings, submission, coverage)
+        findings = ordered(findings, chosen)
+        return Verdict(
+            submission=submission.name,
+            contract=chosen,
+            contract_reason=reason,
+            findings=tuple(findings),
+            requirements=requirement_statuses(chosen, findings, coverage),
+            evidence=("static", *seconds),
+            seconds={"static": time.perf_counter() - begin - sum(seconds.values()), **seconds},
+            require_decided=require_decided,
+            kind=submission.kind,
+            as_of=project.as_of,
+            excerpts=excerpts_of(findings, submission),
+        )
 
 
 def choose_contract(submission: Submission, asked: str) -> tuple[Contract, str]:
@@ -135,7 +154,8 @@ def run_rules(project: Project, rules: dict[str, type[Rule]]) -> tuple[list[Find
     findings: list[Finding] = []
     coverage = Coverage()
     project.start_ruff()
-    for code, kind in all_rules().items():
+    # what needs the enactment comes last, so that it happens meanwhile
+    for code, kind in sorted(all_rules().items(), key=lambda item: item[1].gate != "static"):
         bears_on = rows_of(kind.requirements, code, contract)
         if not bears_on:
             continue
@@ -171,7 +191,25 @@ def run_rules(project: Project, rules: dict[str, type[Rule]]) -> tuple[list[Find
             elif isinstance(outcome, NotApplicable):
                 for row in rows:
                     coverage.not_applicable.setdefault(row, outcome.reason)
-    return findings, coverage
+    return _without_repetitions(findings), coverage
+
+
+def _without_repetitions(findings: list[Finding]) -> list[Finding]:
+    """The findings without those of rules that yield to another rule's finding at the same place, no lighter one."""
+    places: dict[tuple[str | None, int | None], list[Finding]] = {}
+    for finding in findings:
+        for place in ((finding.file, finding.line), *((frame.file, frame.line) for frame in finding.evidence.frames)):
+            places.setdefault(place, []).append(finding)
+    rules = all_rules()
+
+    def yields(finding: Finding) -> bool:
+        others = rules[finding.rule].yields_to
+        return any(
+            other.rule in others and (other.severity is finding.severity or other.severity is Severity.BLOCKING)
+            for other in places[finding.file, finding.line]
+        )
+
+    return [finding for finding in findings if not yields(finding)]
 
 
 def rows_of(ids: tuple[str, ...], code: str, contract: Contract) -> tuple[str, ...]:

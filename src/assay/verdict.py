@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -49,6 +50,7 @@ class Verdict:
         seconds: Gate to the seconds it took.
         require_decided: Whether rows that are undecided count as not ready.
         kind: What was reviewed: `folder`, `revision`, `bundle` or `transcript`.
+        as_of: The day on which dependencies were looked at.
         excerpts: Path to line number to source line, for the lines around findings. Reports show them.
     """
 
@@ -61,6 +63,7 @@ class Verdict:
     seconds: Mapping[str, float] = field(default_factory=dict)
     require_decided: bool = False
     kind: str = "folder"
+    as_of: datetime.date = field(default_factory=datetime.date.today)
     excerpts: Excerpts = field(default_factory=dict)
 
     @property
@@ -114,6 +117,7 @@ class Verdict:
             "contract_reason": self.contract_reason,
             "evidence": list(self.evidence),
             "tool": {"name": "assay", "version": __version__},
+            "as_of": self.as_of.isoformat(),
             "requirements": [
                 {
                     "id": row.id,

@@ -73,9 +73,9 @@ def test_broken_toml_is_recorded_with_its_line(text, line):
     ["[", "[ ", "]", " ", '"', "'", "a", "a.", '"a" . ', "=", "#", "\\", "a = 1\n", "[[a]]\n", "[a", '"""', "\t"],
 )
 def test_no_text_takes_long(part):
-    begin = time.perf_counter()
+    begin = time.process_time()
     for before in ("", "[", "a = ", "a = '", "[a]\n", "a "):
         for after in ("", "]", " x"):
             if part != "a.":  # keys of many parts do not come so far: see assay.submission.limits
                 parse(before + part * (100_000 // len(part)) + after)
-    assert time.perf_counter() - begin < 8
+    assert time.process_time() - begin < 8

@@ -120,9 +120,9 @@ def test_nodes_come_in_the_order_of_the_text(file):
     ids=range(21),
 )
 def test_a_file_without_a_usable_tree_says_why_and_stays_harmless(text):
-    begin = time.perf_counter()
+    begin = time.process_time()
     file = PythonFile("a.py", text)
-    assert time.perf_counter() - begin < 4
+    assert time.process_time() - begin < 4
     assert file.tree is None
     assert file.unreadable
     assert (file.nodes, file.imports, file.calls, file.functions, file.classes) == ([], [], [], [], [])
@@ -137,11 +137,11 @@ def test_warnings_of_the_parser_are_kept_to_itself(recwarn):
 def test_a_long_flat_file_takes_linear_time():
     def seconds(lines):
         file = PythonFile("a.py", "value = call(first, second=[1, 2])\n" * lines)
-        begin = time.perf_counter()
+        begin = time.process_time()
         assert len(file.calls) == lines
         assert file.parents
         assert file.defined == {"value"}
-        return time.perf_counter() - begin
+        return time.process_time() - begin
 
     seconds(100)
     assert seconds(8000) < 40 * seconds(800) + 0.2

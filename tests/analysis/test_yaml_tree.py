@@ -213,10 +213,10 @@ LAUGHS = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
     ids=range(16),
 )
 def test_what_would_cost_or_construct_something_is_refused_soon(text, says):
-    begin = time.perf_counter()
+    begin = time.process_time()
     with pytest.raises((InputError, yaml_tree.YamlSyntaxError)) as caught:
         yaml_tree.parse("a.yaml", text)
-    assert time.perf_counter() - begin < 3
+    assert time.process_time() - begin < 3
     if isinstance(caught.value, InputError):
         assert says in str(caught.value)
         assert len(str(caught.value)) < 300
@@ -226,7 +226,7 @@ def test_what_would_cost_or_construct_something_is_refused_soon(text, says):
     "part", [" ", "\n", "#", "# \n", ":", "a ", '"', "'", "&a ", "*a ", "!!", "a: b\n", "-\n", "|\n a\n", "a,", "\\"]
 )
 def test_no_text_takes_long(part):
-    begin = time.perf_counter()
+    begin = time.process_time()
     for before in ("", "a: ", "[", '"', "a: |\n  ", "? "):
         try:
             nodes = yaml_tree.parse("a.yaml", before + part * (MANY // len(part)))
@@ -234,7 +234,7 @@ def test_no_text_takes_long(part):
             continue
         for node in nodes:
             yaml_tree.to_python(node)
-    assert time.perf_counter() - begin < 6
+    assert time.process_time() - begin < 6
 
 
 def test_a_hundred_levels_are_fine():

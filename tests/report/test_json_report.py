@@ -8,7 +8,9 @@ from assay.contracts.user_file import VERDICT_KEYS
 from assay.finding import Severity
 from assay.report.json_report import render
 
-KEYS = ["submission", "contract", "contract_reason", "evidence", "tool", "requirements", "findings", "seconds"]
+KEYS = [
+    "submission", "contract", "contract_reason", "evidence", "tool", "as_of", "requirements", "findings", "seconds",
+]  # fmt: skip
 FINDING_KEYS = {
     "rule", "requirements", "severity", "message", "consequence", "explanation", "repair", "file", "line", "column",
     "end_line", "end_column", "symbol", "run", "evidence",

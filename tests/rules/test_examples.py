@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
+
 import pytest
 
 from assay.analysis.project import Project
+from assay.analysis.resolution import Resolution
 from assay.contracts import builtin_names, load_contract
 from assay.finding import Finding, Severity
 from assay.reviewer import rows_of, run_rules
 from assay.rules import Example, Rule, all_rules
 from assay.submission import SourceFile, Submission
+from tests.enacting import InProcessSession
 
 RULES = list(all_rules().values())
 VALID = [pytest.param(rule, case, id=f"{rule.code}-{n}") for rule in RULES for n, case in enumerate(rule.VALID)]
@@ -26,15 +31,31 @@ def findings_of(rule: type[Rule], example: Example, files=None) -> list[Finding]
     project = Project(
         submission_of(files or example.files, example.base, example.brief), load_contract(example.contract)
     )
-    try:
-        findings, coverage = run_rules(project, {rule.code: rule})
-    finally:
-        project.close()
+    project.start_enactment(InProcessSession())
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            if example.libraries is not None:
+                project.use_environment(lay_environment(Path(folder), example.libraries))
+            if example.uv_says is not None:
+                # once it is repaired, uv has nothing to say
+                project.resolution = Resolution(refusal=example.uv_says if files is None else "")
+            findings, coverage = run_rules(project, {rule.code: rule})
+        finally:
+            project.close()
     failures = [
         reason for reasons in coverage.open.values() for reason in reasons if "failed on this submission" in reason
     ]
     assert not failures
     return findings
+
+
+def lay_environment(folder, libraries):
+    (folder / "pyvenv.cfg").write_text("home = /usr/bin\nversion_info = 3.11.0\ninclude-system-site-packages = false\n")
+    for path, text in {"placeholder.py": "", **libraries}.items():
+        file = folder / "lib" / "python3.11" / "site-packages" / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+    return folder
 
 
 @pytest.mark.parametrize(("rule", "example"), VALID)

@@ -283,7 +283,7 @@ def test_a_brief_of_its_own_is_read_from_markdown():
     ],
 )
 def test_no_text_takes_long(part):
-    begin = time.perf_counter()
+    begin = time.process_time()
     for before in (
         "# Experiment Runs\n- Run ID: a\n",
         "# Hypothesis\n",
@@ -294,4 +294,4 @@ def test_no_text_takes_long(part):
             read_transcript(before + part * (1_000_000 // len(part)), "t", SEVEN, {"is_code_ready": "experiment"})
         except InputError:
             continue
-    assert time.perf_counter() - begin < 5
+    assert time.process_time() - begin < 5

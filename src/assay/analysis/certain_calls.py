@@ -14,7 +14,7 @@ from pathlib import PurePosixPath
 
 from assay.analysis.import_time import is_unconditional
 from assay.analysis.project import Project
-from assay.analysis.python_source import FunctionNode, Import, PythonFile, string_value
+from assay.analysis.python_source import FunctionNode, Import, PythonFile, children, last_part_of_path, string_value
 
 # A module that is loaded (with None), or a function that is called.
 _Scope = tuple[PythonFile, FunctionNode | None]
@@ -100,11 +100,16 @@ class CertainCalls:
 
     def _started_by(self, file: PythonFile) -> Iterator[PythonFile]:
         """The contract's files that stand as module or script in a command: a text that is nothing else."""
-        for node in file.nodes:
+        for node in file.nodes_of(ast.Constant):
             text = string_value(node) or ""
-            started = self._startable.get(text) or self._startable.get(PurePosixPath(text[-200:]).name)
+            started = self._startable.get(text) or self._startable.get(last_part_of_path(text[-200:]))
             if started is not None and not any(map(str.isspace, text)):
                 yield started
+
+
+def certain_calls(project: Project) -> CertainCalls:
+    """The same for whoever asks about a submission."""
+    return project.shared(CertainCalls)
 
 
 def _leaves_at(function: FunctionNode) -> int | None:
@@ -118,5 +123,5 @@ def _leaves_at(function: FunctionNode) -> int | None:
         if isinstance(node, ast.Return):
             lines.append(node.lineno)
         if not isinstance(node, FunctionNode | ast.Lambda):
-            pending.extend(ast.iter_child_nodes(node))
+            pending += children(node)
     return min(lines, default=None)

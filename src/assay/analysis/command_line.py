@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ast
 import sys
-from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 from assay.analysis.configuration_loading import HYDRA_ENTRIES
 from assay.analysis.import_time import is_unconditional
@@ -46,8 +46,7 @@ _SHOWING = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Argument:
+class Argument(NamedTuple):
     """One `add_argument` call.
 
     Args:
@@ -111,7 +110,7 @@ class CommandLine:
         self.arguments = [
             Argument(tuple(name for name in names if name), call) for names, call in named if names and all(names)
         ]
-        self.reads_argv = [node for node in file.nodes if self._is_argv(node)]
+        self.reads_argv = [node for node in file.nodes_of(ast.Attribute, ast.Name) if self._is_argv(node)]
 
     @cached_property
     def other_style(self) -> str:
@@ -167,7 +166,9 @@ class CommandLine:
         """
         if self.other_style or any(self._is_converted(argument) for argument in self.arguments):
             return True
-        return any(self._is_cut(node) or self._is_separator(node) for node in self.file.nodes)
+        return any(
+            self._is_cut(node) or self._is_separator(node) for node in self.file.nodes_of(ast.Subscript, ast.Constant)
+        )
 
     def _is_argv(self, node: ast.AST) -> bool:
         return self.file.qualified(node) == "sys.argv"
@@ -254,7 +255,7 @@ class CommandLine:
 def reads_no_arguments(project: Project, file: PythonFile) -> bool:
     """Whether neither a file that is a program nor anything of the submission that it imports reads a command line."""
     files = [file, *reached_files(project, file)]
-    return len(file.nodes) > 1 and all(CommandLine(other).takes_none for other in files)
+    return len(file.nodes) > 1 and all(other.shared(CommandLine).takes_none for other in files)
 
 
 def _given(call: ast.Call) -> list[ast.expr]:

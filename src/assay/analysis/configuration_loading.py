@@ -75,7 +75,7 @@ def loads_many(files: Iterable[PythonFile]) -> bool:
 
 def string_constants(file: PythonFile) -> list[str]:
     """Every string constant of a file, the parts of formatted strings included."""
-    found = (string_value(node) for node in file.nodes)
+    found = (string_value(node) for node in file.nodes_of(ast.Constant))
     return [text for text in found if text is not None]
 
 

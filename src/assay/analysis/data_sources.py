@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from assay.analysis.fact_table import read_table
 from assay.analysis.python_source import keyword
@@ -40,8 +40,7 @@ _LOCAL = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class DataSource:
+class DataSource(NamedTuple):
     """A call that reads a dataset.
 
     Args:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -94,6 +94,7 @@ class Dependencies:
         return f"it is not known what this version of {old} brings along" if old else ""
 
 
+@lru_cache(maxsize=4)
 def dependencies_of(metadata: PyProject) -> Dependencies:
     """What a project file declares, whichever table it uses for it."""
     found: list[Declared] = []

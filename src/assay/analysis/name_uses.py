@@ -13,13 +13,14 @@ def used_names(files: Iterable[PythonFile]) -> Counter[str]:
     """How often each name is read, taken as an attribute, or imported from a module."""
     uses: Counter[str] = Counter()
     for file in files:
-        for node in file.nodes:
-            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
-                uses[node.id] += 1
-            elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load):
-                uses[node.attr] += 1
-            elif isinstance(node, ast.ImportFrom):
-                uses.update(alias.name for alias in node.names)
+        uses.update(file.shared(_used_in))
+    return uses
+
+
+def _used_in(file: PythonFile) -> Counter[str]:
+    uses = Counter(node.id for node in file.nodes_of(ast.Name) if isinstance(node.ctx, ast.Load))
+    uses.update(node.attr for node in file.nodes_of(ast.Attribute) if isinstance(node.ctx, ast.Load))
+    uses.update(alias.name for node in file.nodes_of(ast.ImportFrom) for alias in node.names)
     return uses
 
 

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import ast
 import sys
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import PurePosixPath
+from typing import NamedTuple
 
 from assay.analysis.certain_calls import CertainCalls
 from assay.analysis.declared_dependencies import Dependencies, dependencies_of
 from assay.analysis.libraries.distributions import canonical, modules_of, provides
 from assay.analysis.project import Project
-from assay.analysis.python_source import FunctionNode, Import, PythonFile, string_value
+from assay.analysis.python_source import FunctionNode, Import, PythonFile, last_part_of_path, string_value
 
 # What people call the modules they write for themselves. A distribution may have such a name too, which is why
 # a name from here counts only where no declared dependency could bring it.
@@ -34,8 +34,7 @@ _USUAL_NAMES = frozenset(
 IMPORT_SETTINGS = frozenset({"sys.path", "sys.modules", "sys.meta_path", "sys.path_hooks"})
 
 
-@dataclass(frozen=True, slots=True)
-class ModuleMiss:
+class ModuleMiss(NamedTuple):
     """An import of a module that a submission of its own would have to hold, and does not.
 
     Args:
@@ -110,7 +109,7 @@ class OwnModules:
     @cached_property
     def reached(self) -> frozenset[str]:
         """The files that its programs certainly load."""
-        return CertainCalls(self.project).files
+        return self.project.shared(CertainCalls).files
 
     def _miss(self, file: PythonFile, item: Import) -> ModuleMiss | None:
         level = item.node.level if isinstance(item.node, ast.ImportFrom) else 0
@@ -158,7 +157,7 @@ class OwnModules:
         for file in self.project.python.values():
             if file.tree is None:
                 return f"{file.path} cannot be read"
-            for node in file.nodes:
+            for node in file.nodes_of(ast.Attribute, ast.keyword, ast.Constant):
                 if isinstance(node, ast.Attribute) and (name := file.qualified(node)) in IMPORT_SETTINGS:
                     return f"{file.path} changes {name}"
                 if isinstance(node, ast.keyword) and node.arg == "cwd":
@@ -166,7 +165,7 @@ class OwnModules:
                 text = string_value(node) or ""
                 if isinstance(file.parents.get(node), ast.Expr):
                     continue
-                if "PYTHONPATH" in text or PurePosixPath(text[-200:]).name in scripts:
+                if "PYTHONPATH" in text or last_part_of_path(text[-200:]) in scripts:
                     return f"{file.path} may start a program with another module path ({text[-200:]})"
             if any(item.module in ("runpy", "site") for item in file.imports):
                 return f"{file.path} loads modules by itself"
@@ -202,7 +201,7 @@ def attributes_set(project: Project) -> frozenset[str]:
     found: set[str] = set()
     for file in project.python.values():
         imported = {item.module.partition(".")[0] for item in file.imports}
-        for node in file.nodes:
+        for node in file.nodes_of(ast.Attribute, ast.Call):
             name: str | None = None
             if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
                 owner, name = node.value, node.attr

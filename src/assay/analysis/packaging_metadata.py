@@ -11,7 +11,7 @@ _HEADER = re.compile(r"^\s*+\[{1,2}([^\]]+)\]{1,2}\s*+(?:#.*)?$")
 _KEY = re.compile(r"""^\s*((?:[\w-]+|"[^"\n]*"|'[^'\n]*')(?:\s*\.\s*(?:[\w-]+|"[^"\n]*"|'[^'\n]*'))*)\s*=""")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class PyProject:
     """The project file of a submission.
 

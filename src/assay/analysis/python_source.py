@@ -7,20 +7,28 @@ from __future__ import annotations
 
 import ast
 import warnings
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from pathlib import PurePosixPath
+from typing import Any, NamedTuple, TypeVar, cast, overload
 
 MAX_TREE_DEPTH = 300
 MAX_COUNTED_LINE = 2_000
 
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
+# What gives a name a value or a meaning.
+BINDERS = (
+    ast.Name, ast.arg, ast.Import, ast.ImportFrom, ast.Global, ast.Nonlocal, ast.FunctionDef, ast.AsyncFunctionDef,
+    ast.ClassDef, ast.ExceptHandler, ast.MatchAs, ast.MatchStar, ast.MatchMapping,
+)  # fmt: skip
+T = TypeVar("T")
+N = TypeVar("N", bound=ast.AST)
+M = TypeVar("M", bound=ast.AST)
+K = TypeVar("K", bound=ast.AST)
 _IMPORT_ERRORS = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
 
 
-@dataclass(frozen=True, slots=True)
-class Import:
+class Import(NamedTuple):
     """One imported name.
 
     Args:
@@ -66,6 +74,8 @@ class PythonFile:
         self.nodes: list[ast.AST] = []
         self.parents: dict[ast.AST, ast.AST] = {}
         self.unreadable = ""
+        self._shared: dict[Callable[[PythonFile], object], object] = {}
+        self._nodes_of: dict[tuple[type[ast.AST], ...], list[ast.AST]] = {}
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
@@ -91,11 +101,31 @@ class PythonFile:
         """The lines of the text, without line ends. Line 1 is at index 0."""
         return self.text.split("\n")
 
-    @property
+    @cached_property
     def module(self) -> str:
         """The dotted name under which the submission's root imports it: `src.train`."""
         parts = PurePosixPath(self.path).with_suffix("").parts
         return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+    def shared(self, make: Callable[[PythonFile], T]) -> T:
+        """What a class or function makes of a file alone; made when a rule first asks for it."""
+        if make not in self._shared:
+            self._shared[make] = make(self)
+        return cast(T, self._shared[make])
+
+    @overload
+    def nodes_of(self, kind: type[N], /) -> list[N]: ...
+    @overload
+    def nodes_of(self, kind: type[N], other: type[M], /) -> list[N | M]: ...
+    @overload
+    def nodes_of(self, kind: type[N], other: type[M], third: type[K], /) -> list[N | M | K]: ...
+    @overload
+    def nodes_of(self, *kinds: type[ast.AST]) -> list[ast.AST]: ...
+    def nodes_of(self, *kinds: type[ast.AST]) -> list[Any]:
+        """The nodes of some kinds, in the order of `nodes`. Most rules look for few kinds, and many for the same."""
+        if kinds not in self._nodes_of:
+            self._nodes_of[kinds] = [node for node in self.nodes if isinstance(node, kinds)]
+        return self._nodes_of[kinds]
 
     def ancestors(self, node: ast.AST) -> Iterator[ast.AST]:
         """The nodes around a node, innermost first."""
@@ -116,20 +146,18 @@ class PythonFile:
     @cached_property
     def functions(self) -> list[FunctionNode]:
         """Every function and method, nested ones included."""
-        return [node for node in self.nodes if isinstance(node, FunctionNode)]
+        return self.nodes_of(ast.FunctionDef, ast.AsyncFunctionDef)
 
     @cached_property
     def classes(self) -> list[ast.ClassDef]:
         """Every class, nested ones included."""
-        return [node for node in self.nodes if isinstance(node, ast.ClassDef)]
+        return self.nodes_of(ast.ClassDef)
 
     @cached_property
     def imports(self) -> list[Import]:
         """Every import, wherever it stands."""
         found: list[Import] = []
-        for node in self.nodes:
-            if not isinstance(node, ast.Import | ast.ImportFrom):
-                continue
+        for node in self.nodes_of(ast.Import, ast.ImportFrom):
             guarded = self._is_guarded(node)
             nested = self.function_of(node) is not None
             for alias in node.names:
@@ -170,7 +198,7 @@ class PythonFile:
     @cached_property
     def calls(self) -> list[tuple[ast.Call, str]]:
         """Every call with the dotted name of what is called (empty where it has none)."""
-        return [(node, self.qualified(node.func)) for node in self.nodes if isinstance(node, ast.Call)]
+        return [(node, self.qualified(node.func)) for node in self.nodes_of(ast.Call)]
 
     @cached_property
     def defined(self) -> set[str]:
@@ -197,6 +225,23 @@ class PythonFile:
             elif isinstance(node, ast.MatchMapping) and node.rest:
                 names.add(node.rest)
         return names
+
+    @cached_property
+    def constants(self) -> dict[str, ast.expr]:
+        """The names that the module binds exactly once, at its top level, with what they are bound to."""
+        bound: dict[str, int] = {}
+        for node in self.nodes:
+            if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
+                bound[node.id] = bound.get(node.id, 0) + 1
+            elif isinstance(node, ast.arg):
+                bound[node.arg] = bound.get(node.arg, 0) + 1
+        values: dict[str, ast.expr] = {}
+        for statement in self.tree.body if self.tree else ():
+            if isinstance(statement, ast.Assign) and len(statement.targets) == 1:
+                target = statement.targets[0]
+                if isinstance(target, ast.Name) and bound.get(target.id) == 1:
+                    values[target.id] = statement.value
+        return values
 
     def _absolute(self, node: ast.ImportFrom) -> str:
         if not node.level:
@@ -235,10 +280,10 @@ def descend(tree: ast.AST) -> Iterator[ast.AST]:
     while pending:
         node = pending.pop()
         yield node
-        pending += reversed(_children(node))
+        pending += reversed(children(node))
 
 
-def _children(node: ast.AST) -> list[ast.AST]:
+def children(node: ast.AST) -> list[ast.AST]:
     """The nodes directly below a node. `ast.iter_child_nodes` does the same in twice the time."""
     found: list[ast.AST] = []
     for name in node._fields:
@@ -261,13 +306,18 @@ def _parents(tree: ast.Module) -> dict[ast.AST, ast.AST] | None:
             parents[node] = parent
         if depth > MAX_TREE_DEPTH:
             return None
-        pending += [(child, node, depth + 1) for child in reversed(_children(node))]
+        pending += [(child, node, depth + 1) for child in reversed(children(node))]
     return parents
 
 
 def string_value(node: ast.AST | None) -> str | None:
     """The text of a plain string constant, else None."""
     return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
+
+
+def last_part_of_path(text: str) -> str:
+    """The name at the end of a text that may be a path. `PurePosixPath` says the same in twenty times the time."""
+    return next((part for part in reversed(text.split("/")) if part not in ("", ".")), "")
 
 
 def keyword(call: ast.Call, name: str) -> ast.expr | None:

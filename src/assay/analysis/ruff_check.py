@@ -14,15 +14,14 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 TIMEOUT_SECONDS = 60
 OLDEST, NEWEST = 7, 14  # the Python 3 minor versions that ruff's --target-version knows
 
 
-@dataclass(frozen=True, slots=True)
-class Diagnostic:
+class Diagnostic(NamedTuple):
     """One line of ruff's report. `code` is `invalid-syntax` or a rule such as `F821`; places count from 1."""
 
     code: str

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from assay import yaml_tree
 
@@ -11,8 +11,7 @@ LIST_KEYS = ("experiments", "run_variations", "variations", "runs", "experiment_
 ID_KEYS = ("run_id", "id", "name", "run_name")
 
 
-@dataclass(frozen=True, slots=True)
-class RunList:
+class RunList(NamedTuple):
     """A list of runs in a YAML file.
 
     Args:

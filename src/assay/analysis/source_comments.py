@@ -5,17 +5,16 @@ from __future__ import annotations
 import re
 import tokenize
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 from io import StringIO
+from typing import NamedTuple
 
 _LONGEST = 500
 _HASH = re.compile(r"(?:^|(?<=\s))#")
 _DECORATION = re.compile(r"^[#\s*=~|:>–—-]+")
 
 
-@dataclass(frozen=True, slots=True)
-class Comment:
+class Comment(NamedTuple):
     """One comment.
 
     Args:

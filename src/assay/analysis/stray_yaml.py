@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from assay.analysis.project import YamlFile
 from assay.yaml_tree import Mapping, Scalar
@@ -15,8 +15,7 @@ _TAIL = re.compile(r"[\s\"'`}\])>,;]+")
 _SENTENCE = re.compile(r"[A-Z][\w'’]*(?:[ ,]+[\w'’(),/.-]+){2,}[.!:]?\s*")
 
 
-@dataclass(frozen=True, slots=True)
-class StrayText:
+class StrayText(NamedTuple):
     """Something in a YAML file that is no YAML.
 
     Args:

@@ -11,11 +11,11 @@ import ast
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import cached_property, reduce
 from itertools import groupby
+from typing import NamedTuple
 
-from assay.analysis.python_source import FunctionNode, PythonFile, descend, string_value
+from assay.analysis.python_source import BINDERS, FunctionNode, PythonFile, descend, string_value
 
 # of one expression: parts of it, names and calls within each other, calls of its function
 _MAX_STEPS = 400
@@ -37,8 +37,7 @@ _SCOPES = (FunctionNode, ast.Lambda, ast.Module)
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
 
-@dataclass(frozen=True, slots=True)
-class Hole:
+class Hole(NamedTuple):
     """A part of a text that is not known.
 
     Args:
@@ -52,8 +51,7 @@ class Hole:
     parameter: FunctionNode | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Pattern:
+class Pattern(NamedTuple):
     """A text with holes. Path components are separated by slashes."""
 
     parts: tuple[str | Hole, ...]
@@ -95,8 +93,7 @@ class Pattern:
         return None if before else ""
 
 
-@dataclass(frozen=True, slots=True)
-class _Binding:
+class _Binding(NamedTuple):
     """A place where a scope gives a name a value; `value` is None where it is not one plain expression."""
 
     node: ast.AST
@@ -157,7 +154,7 @@ class PatternReader:
             ):
                 return None
             if isinstance(up, _SCOPES):
-                bound = self._bindings.get((up, name.id))
+                bound = self.file.shared(_bindings_in).get((up, name.id))
                 if bound is not None:
                     return self._reaching(name, bound) if own else bound[0] if len(bound) == 1 else None
                 own = False
@@ -173,26 +170,6 @@ class PatternReader:
                 found.setdefault(call.func.id, []).append(call)
         return found
 
-    @cached_property
-    def _bindings(self) -> dict[tuple[ast.AST, str], list[_Binding]]:
-        """By scope and name."""
-        found: dict[tuple[ast.AST, str], list[_Binding]] = {}
-        for node in self.file.nodes:
-            if not (names := _names_bound(node)):
-                continue
-            parent = self.file.parents.get(node)
-            value = parent.value if isinstance(parent, ast.Assign | ast.AnnAssign | ast.NamedExpr) else None
-            binding = _Binding(node, value)
-            # a name that several scopes write is known in none of them
-            shared = [self.file.nodes[0]] if isinstance(node, ast.Global | ast.Nonlocal) else []
-            for scope in (self._scope_of(node), *shared):
-                for name in names:
-                    found.setdefault((scope, name), []).append(binding)
-        return found
-
-    def _scope_of(self, node: ast.AST) -> ast.AST:
-        return next(up for up in self.file.ancestors(node) if isinstance(up, _SCOPES))
-
     def _reaching(self, use: ast.Name, bound: list[_Binding]) -> _Binding | None:
         """The binding of the use's own scope that certainly reaches it."""
         before = [item for item in bound if _position(item.node) < _position(use)]
@@ -201,7 +178,7 @@ class PatternReader:
         last = max(before, key=lambda item: _position(item.node))
         statement = next((up for up in (last.node, *self.file.ancestors(last.node)) if isinstance(up, ast.stmt)), None)
         parameter = isinstance(last.node, ast.arg)
-        home = self._scope_of(last.node) if parameter else self.file.parents.get(statement or last.node)
+        home = _scope_of(self.file, last.node) if parameter else self.file.parents.get(statement or last.node)
         child: ast.AST = use
         for up in self.file.ancestors(use):
             if up is home:
@@ -234,7 +211,7 @@ class PatternReader:
         if isinstance(node, ast.Name) and (binding := self._binding(node)) is not None:
             if binding.value is not None:
                 return self._fold(binding.value, further)
-            owner = self._scope_of(binding.node)
+            owner = _scope_of(self.file, binding.node)
             is_parameter = isinstance(binding.node, ast.arg)
             return [Hole(node, node.id, owner if is_parameter and isinstance(owner, FunctionNode) else None)]
         return [Hole(node, _label(node))]
@@ -316,6 +293,27 @@ def _label(node: ast.expr) -> str:
         parts.append(node.attr)
         node = node.value
     return ".".join(reversed([*parts, node.id])) if isinstance(node, ast.Name) else "..."
+
+
+def _bindings_in(file: PythonFile) -> dict[tuple[ast.AST, str], list[_Binding]]:
+    """The bindings of a file by scope and name."""
+    found: dict[tuple[ast.AST, str], list[_Binding]] = {}
+    for node in file.nodes_of(*BINDERS):
+        if not (names := _names_bound(node)):
+            continue
+        parent = file.parents.get(node)
+        value = parent.value if isinstance(parent, ast.Assign | ast.AnnAssign | ast.NamedExpr) else None
+        binding = _Binding(node, value)
+        # a name that several scopes write is known in none of them
+        shared = [file.nodes[0]] if isinstance(node, ast.Global | ast.Nonlocal) else []
+        for scope in (_scope_of(file, node), *shared):
+            for name in names:
+                found.setdefault((scope, name), []).append(binding)
+    return found
+
+
+def _scope_of(file: PythonFile, node: ast.AST) -> ast.AST:
+    return next(up for up in file.ancestors(node) if isinstance(up, _SCOPES))
 
 
 def _names_bound(node: ast.AST) -> list[str]:

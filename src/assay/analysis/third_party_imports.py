@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from assay.analysis.import_time import When, is_fallback, when
 from assay.analysis.libraries.distributions import provides
@@ -22,8 +22,7 @@ _SOMETIMES_STANDARD = frozenset(
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class ThirdPartyImport:
+class ThirdPartyImport(NamedTuple):
     """An import of a module that is neither the submission's own nor Python's.
 
     Args:
@@ -46,9 +45,17 @@ class ThirdPartyImport:
         return self.module.partition(".")[0]
 
 
-def third_party_imports(project: Project) -> Iterator[ThirdPartyImport]:
+def third_party_imports(project: Project) -> tuple[ThirdPartyImport, ...]:
     """Every import that leaves the submission, file by file, without those that are guarded or tried after another."""
-    own = OwnModules(project)
+    return project.shared(_all_third_party_imports)
+
+
+def _all_third_party_imports(project: Project) -> tuple[ThirdPartyImport, ...]:
+    return tuple(_third_party_imports(project))
+
+
+def _third_party_imports(project: Project) -> Iterator[ThirdPartyImport]:
+    own = project.shared(OwnModules)
     depth = None if own.path_changes else 1
     known = {part.partition(".")[0] for path in own.paths for part in path.split("/")[:depth]}
     known |= {"", "__main__", *sys.stdlib_module_names, *_SOMETIMES_STANDARD}
@@ -72,7 +79,7 @@ def installs_by_itself(project: Project) -> str:
     """Where a submission may bring modules in by itself (it calls pip, or changes what `import` finds); else empty."""
     for path, file in project.python.items():
         own_folders = _own_folders(file)
-        for node in file.nodes:
+        for node in file.nodes_of(ast.Attribute, ast.Constant):
             setting = isinstance(node, ast.Attribute) and file.qualified(node) in IMPORT_SETTINGS
             if setting and not _adds_own_folder(file, node, own_folders):
                 return f"{path} changes what imports find"

@@ -14,7 +14,7 @@ from assay.submission import limits
 
 # The verdict's own keys, which follow the two that a contract names.
 VERDICT_KEYS = frozenset(
-    {"submission", "contract", "contract_reason", "evidence", "tool", "requirements", "findings", "seconds"}
+    {"submission", "contract", "contract_reason", "evidence", "tool", "as_of", "requirements", "findings", "seconds"}
 )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from assay.analysis.enacted_runs import Position
 from assay.analysis.project import Project
 from assay.finding import Consequence, Evidence, Finding, Frame, Severity
 from assay.submission.brief import Brief
@@ -55,6 +56,8 @@ class Example:
             whole file is meant.
         repaired: Path to text after the repair that the rule names; None removes a file. Every example that
             blocks has one, and with it the rule must fall silent.
+        libraries: Path to text of the modules of the environment that it is reviewed with; None for no environment.
+        uv_says: uv's refusal to resolve its dependencies, where it refuses; None where uv is not asked.
     """
 
     files: Mapping[str, str]
@@ -63,9 +66,11 @@ class Example:
     brief: Brief = field(default_factory=Brief)
     at: tuple[str, ...] = ()
     repaired: Mapping[str, str | None] = field(default_factory=dict)
+    libraries: Mapping[str, str] | None = None
+    uv_says: str | None = None
 
 
-Place = ast.AST | Node | int | None
+Place = ast.AST | Node | Position | int | None
 
 
 class Rule:
@@ -80,6 +85,10 @@ class Rule:
             some ways to break a requirement leaves it out.
         severity: Weight of its findings, where one does not say otherwise.
         consequence: What its blocking findings prove, where one does not say otherwise.
+        gate: How it sees what it says: `static` by reading, `compose` by composing the configuration and enacting
+            the programs. Rules of the second kind are heard last, because that takes longest.
+        yields_to: Codes of rules that say the same with better evidence. Where one of them points at a place, by
+            itself or by a frame, this rule's finding there is left out.
         message: What is wrong. A format string, filled with what `finding` is given.
         explanation: What follows from it. A format string.
         repair: The smallest change that makes it fall silent. A format string.
@@ -93,6 +102,8 @@ class Rule:
     decides: ClassVar[tuple[str, ...]] = ()
     severity: ClassVar[Severity] = Severity.BLOCKING
     consequence: ClassVar[Consequence | None] = Consequence.BREAKS_CONTRACT
+    gate: ClassVar[str] = "static"
+    yields_to: ClassVar[tuple[str, ...]] = ()
     message: ClassVar[str]
     explanation: ClassVar[str]
     repair: ClassVar[str]
@@ -152,7 +163,7 @@ class Rule:
             end_column=end_column,
             symbol=symbol,
             run=run,
-            evidence=Evidence("static", detail, frames),
+            evidence=Evidence(self.gate, detail, frames),
         )
 
 
@@ -161,7 +172,7 @@ def _span(place: Place) -> tuple[int | None, int | None, int | None, int | None]
         return None, None, None, None
     if isinstance(place, int):
         return place, None, None, None
-    if isinstance(place, ast.AST):
+    if isinstance(place, ast.AST | Position):
         line = getattr(place, "lineno", None)
         if line is None:
             return None, None, None, None

@@ -1,0 +1,232 @@
+"""The parent's side of the child that composes and enacts: start it early, ask once, hear it or say why not."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+CPU_SECONDS = 20
+MAX_ANSWER = 64 * 1024 * 1024
+PROBE_SECONDS = 5
+
+# the source folder comes after what is installed: it must hide nothing of it
+_BOOT = (
+    "import sys\n"
+    "if sys.argv[1] not in sys.path: sys.path.append(sys.argv[1])\n"
+    "from assay.analysis.enactment.child import main\n"
+    "main(sys.argv[2], int(sys.argv[3]))\n"
+)
+_PACKAGE_HOME = Path(__file__).resolve().parents[3]
+
+
+class Session:
+    """One child, one request, one answer.
+
+    The child sees a private folder, an environment without the caller's values, and, where bubblewrap works, no
+    network and no other files than Python's.
+
+    Args:
+        cpu_seconds: Processor time that the child may take.
+        sandbox: Whether to use bubblewrap where it works.
+
+    Example:
+        >>> session = Session()  # doctest: +SKIP
+        >>> session.start(); session.send({"files": {}, "compositions": []}); session.answer(10)  # doctest: +SKIP
+        {'compositions': []}
+    """
+
+    def __init__(self, *, cpu_seconds: int = CPU_SECONDS, sandbox: bool = True) -> None:
+        self.cpu_seconds = cpu_seconds
+        self.sandbox = sandbox
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._threads: list[threading.Thread] = []
+        self._output = b""
+        self._answer: dict[str, Any] | None = None
+
+    def start(self) -> None:
+        """Start the child, if it is not started. It gets ready by itself; nothing waits for it here."""
+        if self._process is not None or self._answer is not None:
+            return
+        try:
+            self._folder = tempfile.TemporaryDirectory(prefix="assay-enact-", ignore_cleanup_errors=True)
+            folder = os.path.realpath(self._folder.name)
+            program = [sys.executable, "-I", "-c", _BOOT, str(_PACKAGE_HOME), folder, str(self.cpu_seconds)]
+            wrapper = _wrapper(folder) if self.sandbox and sandbox_works() else []
+            self._process = subprocess.Popen(
+                [*wrapper, *program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                cwd=folder, env=_environment(folder), start_new_session=True,
+            )  # fmt: skip
+        except OSError as error:
+            self._fail(f"the child could not be started: {error.strerror or error}")
+
+    def send(self, request: dict[str, Any]) -> None:
+        """Hand over the request. The child works on it while the caller goes on."""
+        self.start()
+        if self._process is None or self._threads:
+            return
+        text = json.dumps(request).encode("utf-8", "replace")
+        self._threads = [
+            threading.Thread(target=self._write, args=(text,), daemon=True),
+            threading.Thread(target=self._read, daemon=True),
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def answer(self, timeout: float) -> dict[str, Any]:
+        """The child's answer; a second call gives the same.
+
+        Args:
+            timeout: Seconds to wait for it.
+
+        Returns:
+            What the child says, or `{"failed": why}` with one plain line.
+        """
+        if self._answer is None:
+            self._answer = self._heard(timeout)
+            self.close()
+        return self._answer
+
+    def close(self) -> None:
+        """End the child if it still runs, and remove its folder."""
+        process = self._process
+        if process is not None:
+            if process.poll() is None:
+                with contextlib.suppress(OSError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                process.kill()
+            process.wait()
+            for thread in self._threads:
+                thread.join(1)
+            for pipe in (process.stdin, process.stdout):
+                with contextlib.suppress(OSError, ValueError):
+                    if pipe is not None and not self._threads:
+                        pipe.close()
+        if self._folder is not None:
+            self._folder.cleanup()
+            self._folder = None
+        if self._answer is None:
+            self._fail("it was ended before it answered")
+
+    def __enter__(self) -> Session:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _fail(self, reason: str) -> dict[str, Any]:
+        self._answer = {"failed": reason}
+        return self._answer
+
+    def _write(self, text: bytes) -> None:
+        assert self._process is not None
+        assert self._process.stdin is not None
+        with contextlib.suppress(OSError, ValueError), self._process.stdin as pipe:
+            pipe.write(text)
+
+    def _read(self) -> None:
+        assert self._process is not None
+        assert self._process.stdout is not None
+        with contextlib.suppress(OSError, ValueError), self._process.stdout as pipe:
+            self._output = pipe.read(MAX_ANSWER + 1)
+
+    def _heard(self, timeout: float) -> dict[str, Any]:
+        if self._process is None or not self._threads:
+            return {"failed": "nothing was asked"}
+        end = time.monotonic() + timeout
+        self._threads[1].join(timeout)
+        if self._threads[1].is_alive():
+            return {"failed": f"it did not answer within {timeout:g} s"}
+        if len(self._output) > MAX_ANSWER:
+            return {"failed": f"its answer is longer than {MAX_ANSWER // 1024**2} MiB"}
+        try:
+            status = self._process.wait(max(0.1, end - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            return {"failed": f"it did not end within {timeout:g} s"}
+        try:
+            answer = json.loads(self._output)
+        except (ValueError, RecursionError):
+            return {"failed": self._why(status)}
+        return answer if isinstance(answer, dict) else {"failed": "its answer could not be read"}
+
+    def _why(self, status: int) -> str:
+        """What the exit status of a child without an answer says. A wrapper adds 128 to the number of a signal."""
+        number = -status if status < 0 else status - 128
+        if number == signal.SIGXCPU:
+            return f"it needed more than {self.cpu_seconds} s of processor time"
+        if number == signal.SIGKILL:
+            return f"it was killed, for memory or for more than {self.cpu_seconds} s of processor time"
+        if 0 < number < signal.NSIG:
+            return f"it died of {signal.Signals(number).name}"
+        return f"it ended with status {status} and no answer"
+
+
+def _environment(folder: str) -> dict[str, str]:
+    """All that the child's environment holds: nothing of the caller's."""
+    return {"PATH": "/usr/bin:/bin", "HOME": folder, "TMPDIR": folder, "LANG": "C.UTF-8"}
+
+
+def _wrapper(folder: str) -> list[str]:
+    """The bubblewrap command line before the program: Python's files, the private folder, nothing else."""
+    command = [
+        shutil.which("bwrap") or "bwrap",
+        "--unshare-all",
+        "--die-with-parent",
+        "--new-session",
+        "--proc",
+        "/proc",
+        "--dev",
+        "/dev",
+    ]
+    command += ["--tmpfs", "/tmp"]
+    for path in _needed():
+        command += ["--ro-bind-try", path, path]
+    return [*command, "--bind", folder, folder, "--chdir", folder]
+
+
+@functools.cache
+def _needed() -> tuple[str, ...]:
+    """What Python needs of the file system, without what lies in one another."""
+    here = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
+    here |= {sys.prefix, sys.base_prefix, sys.executable, os.path.realpath(sys.executable), str(_PACKAGE_HOME)}
+    link = Path(sys.executable)
+    while link.is_symlink():
+        here.add(str(link.parent))
+        link = link.parent / link.readlink()
+    here |= {"/usr", "/lib", "/lib64", "/etc/ld.so.cache"}
+    kept: list[str] = []
+    for path in sorted((path for path in here if path and path != "/"), key=len):
+        if not any(path.startswith(f"{outer}/") for outer in kept):
+            kept.append(path)
+    return tuple(kept)
+
+
+@functools.cache
+def sandbox_works() -> bool:
+    """Whether bubblewrap is there and lets Python start. It is asked once in the life of a process."""
+    if shutil.which("bwrap") is None:
+        return False
+    try:
+        with tempfile.TemporaryDirectory(prefix="assay-probe-") as name:
+            folder = os.path.realpath(name)
+            probe = [*_wrapper(folder), sys.executable, "-I", "-S", "-c", ""]
+            done = subprocess.run(
+                probe, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                timeout=PROBE_SECONDS, env=_environment(folder), check=False,
+            )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return done.returncode == 0

@@ -197,12 +197,11 @@ def _converts_more(files: list[PythonFile]) -> bool:
         numpy = (call for call, name in file.calls if name.startswith("numpy."))
         if any(name.endswith(_CONVERT_ALL) for _, name in file.calls) or any(keyword(call, "dtype") for call in numpy):
             return True
-        varying = {node.arg for node in file.nodes if isinstance(node, ast.arg)}
-        for node in file.nodes:
-            if isinstance(node, ast.comprehension | ast.For):
-                varying.update(inner.id for inner in descend(node.target) if isinstance(inner, ast.Name))
-        for node in file.nodes:
-            if not isinstance(node, ast.Name | ast.Attribute) or file.qualified(node) not in _CONVERSIONS:
+        varying = {node.arg for node in file.nodes_of(ast.arg)}
+        for loop in file.nodes_of(ast.comprehension, ast.For):
+            varying.update(inner.id for inner in descend(loop.target) if isinstance(inner, ast.Name))
+        for node in file.nodes_of(ast.Name, ast.Attribute):
+            if file.qualified(node) not in _CONVERSIONS:
                 continue
             parent = file.parents.get(node)
             if isinstance(parent, ast.keyword | ast.Dict):

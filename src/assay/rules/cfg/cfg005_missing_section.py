@@ -170,7 +170,7 @@ def _assigned(project: Project, names: set[str]) -> set[str]:
             for target in node.targets
             if isinstance(target, ast.Name)
         }
-        for node in file.nodes:
+        for node in file.nodes_of(ast.Attribute, ast.Subscript, ast.Call):
             if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
                 found.add(node.attr)
             elif isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store):

@@ -180,7 +180,7 @@ def main():
         if main is None or main.tree is None:
             yield Undecided("there is no main that could be read")
             return
-        line = CommandLine(main)
+        line = main.shared(CommandLine)
         if not line.dynamic:
             yield from self._check_parser(line, commands, valued)
         elif hydra_decorator(main) is not None and not line.reads_argv:
@@ -286,8 +286,8 @@ def _are_read_together(main: PythonFile, switches: list[Argument]) -> bool:
     """Whether one statement reads all of these arguments, so that it may ask for exactly one."""
     wanted = {_plain(argument.names[-1]).replace("-", "_") for argument in switches}
     read: dict[ast.AST, set[str]] = {}
-    for node in main.nodes:
-        if isinstance(node, ast.Attribute) and node.attr in wanted:
+    for node in main.nodes_of(ast.Attribute):
+        if node.attr in wanted:
             statement = next(up for up in main.ancestors(node) if isinstance(up, ast.stmt))
             read.setdefault(statement, set()).add(node.attr)
     return wanted in read.values()

@@ -123,7 +123,7 @@ class KeyValueArguments(Rule):
         if file is None or file.tree is None:
             yield Undecided("there is no evaluate that could be read")
             return
-        line = CommandLine(file)
+        line = file.shared(CommandLine)
         positional = [argument for argument in line.arguments if argument.positional]
         read = _element_read_as_json(line)
         places: list[ast.Call] = []

@@ -93,13 +93,13 @@ class NoHydraEntry(Rule):
         if main is None or main.tree is None:
             yield Undecided("there is no main that could be read")
             return
-        line = CommandLine(main)
+        line = main.shared(CommandLine)
         places: list[ast.Call] = []
         if reads_no_arguments(project, main):
             kind = "reads no command line"
         elif line.may_take_pairs:
             return
-        elif line.dynamic or not all(CommandLine(other).takes_none for other in reached_files(project, main)):
+        elif line.dynamic or not all(other.shared(CommandLine).takes_none for other in reached_files(project, main)):
             yield Undecided("how main takes its command line cannot be told")
             return
         else:

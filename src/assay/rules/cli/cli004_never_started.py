@@ -125,7 +125,7 @@ def _starts(main: PythonFile | None, role: str) -> bool:
     """Whether main spells out a command that starts a file, `[..., "-m", "src.train"]`, and does not import it as well."""
     if main is None or any(f"src.{role}" in (item.module, item.target) for item in main.imports):
         return False
-    for node in main.nodes:
+    for node in main.nodes_of(ast.List, ast.Tuple):
         if isinstance(node, ast.List | ast.Tuple):
             words = [string_value(item) for item in node.elts]
             if f"src/{role}.py" in words[1:] or ("-m" in words and f"src.{role}" in words[words.index("-m") + 1 :]):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from assay import yaml_tree
 from assay.analysis.project import Project
@@ -191,8 +191,7 @@ class PlaceholderLeft(Rule):
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(NamedTuple):
     """One place that speaks of a placeholder; `certain` where it cannot mean anything else."""
 
     line: int
@@ -258,7 +257,7 @@ def _python_marks(file: PythonFile) -> Iterator[Mark]:
     if file.tree is None:
         return
     expected = _looked_for(file)
-    for node in file.nodes:
+    for node in file.nodes_of(ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Constant):
         if isinstance(node, FunctionNode | ast.ClassDef) and "placeholder" in node.name.lower():
             yield Mark(node.lineno, node.name, False)
         text = string_value(node)
@@ -308,10 +307,10 @@ def _looked_for(file: PythonFile) -> frozenset[str]:
     """Texts that the program itself compares with or replaces, and names of texts that it does this with."""
     found: set[str] = set()
     constants: dict[str, str] = {}
-    for node in file.nodes:
-        if isinstance(node, ast.Assign) and (text := string_value(node.value)) is not None:
-            constants.update({target.id: text for target in node.targets if isinstance(target, ast.Name)})
-    for node in file.nodes:
+    for statement in file.nodes_of(ast.Assign):
+        if (text := string_value(statement.value)) is not None:
+            constants.update({target.id: text for target in statement.targets if isinstance(target, ast.Name)})
+    for node in file.nodes_of(ast.Compare, ast.Call, ast.MatchValue):
         parts: list[ast.expr] = []
         if isinstance(node, ast.Compare):
             parts = [node.left, *node.comparators]

@@ -231,8 +231,8 @@ class _Classes:
         self.handed_on: set[str] = set()  # names that are used without being called
         for file in project.python.values():
             called = {call.func for call, _ in file.calls}
-            for node in file.nodes:
-                if isinstance(node, ast.Name | ast.Attribute) and node not in called:
+            for node in file.nodes_of(ast.Name, ast.Attribute):
+                if node not in called:
                     self.handed_on.add(node.id if isinstance(node, ast.Name) else node.attr)
             for kind in file.classes:
                 methods = [item for item in kind.body if isinstance(item, FunctionNode)]

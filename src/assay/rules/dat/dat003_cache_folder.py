@@ -5,9 +5,10 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from assay.analysis.data_sources import data_sources, hub_model
+from assay.analysis.model_knowledge import known_model, may_be_local
 from assay.analysis.project import Project
 from assay.analysis.python_source import keyword
 from assay.analysis.text_pattern import PatternReader
@@ -19,7 +20,7 @@ from assay.rules.rule import Example, Outcome, Rule
 # https://docs.pytorch.org/docs/2.9/hub.html#where-are-my-downloaded-models-saved
 _MOVES_CACHE = re.compile(
     r"HF_HOME|HF_HUB_CACHE|HUGGINGFACE_HUB_CACHE|HF_DATASETS_CACHE|TRANSFORMERS_CACHE|TORCH_HOME|XDG_CACHE_HOME"
-    r"|\.set_dir\b|environ\[(?![\"'])|environ\.update"
+    r"|\.set_dir\b|environ\[(?![\"'])|environ\[[\"'][^\"'\]]*[\"']\s*\+|environ\.update"
 )
 # cache_dir as a positional argument: https://huggingface.co/docs/datasets/v4.4.0/package_reference/loading_methods
 _CACHE_POSITION = {"datasets.load_dataset": 5}
@@ -71,6 +72,13 @@ class CacheFolder(Rule):
                 "load_dataset = partial(load_dataset, cache_dir='.cache')\ndata = load_dataset('ag_news')\n"
             )
         ),
+        # a folder that the program writes
+        Example(
+            {
+                "src/model.py": "from transformers import AutoModel\nmodel.save_pretrained('tuned-7b')\n"
+                "again = AutoModel.from_pretrained('tuned-7b')\n"
+            }
+        ),
         # nothing is kept
         Example(_preprocess("data = load_dataset('ag_news', streaming=True)\n")),
     )
@@ -96,7 +104,7 @@ class CacheFolder(Rule):
         moved = any(_MOVES_CACHE.search(project.submission.text(path) or "") for path in files)
         for file in project.python.values():
             reader = PatternReader(file)
-            found = [kept for fetch in _fetches(reader) if (kept := _judge(reader, fetch, moved))]
+            found = [kept for fetch in _fetches(project, reader) if (kept := _judge(reader, fetch, moved))]
             if not found:
                 continue
             fetch, where, _ = next((kept for kept in found if kept[2]), found[0])
@@ -112,8 +120,7 @@ class CacheFolder(Rule):
             )
 
 
-@dataclass(frozen=True, slots=True)
-class _Fetch:
+class _Fetch(NamedTuple):
     """A call that fetches something: its keyword for the folder, the place of that, and whether the name is written out."""
 
     call: ast.Call
@@ -123,7 +130,7 @@ class _Fetch:
     concrete: bool
 
 
-def _fetches(reader: PatternReader) -> Iterator[_Fetch]:
+def _fetches(project: Project, reader: PatternReader) -> Iterator[_Fetch]:
     # another binding of a name may give the folder: `load_dataset = partial(load_dataset, cache_dir=...)`
     nodes = reader.file.nodes
     bound = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
@@ -135,7 +142,10 @@ def _fetches(reader: PatternReader) -> Iterator[_Fetch]:
     for call, called in reader.file.calls:
         if called.endswith(".from_pretrained") and called.startswith(_KEPT_BY_TRANSFORMERS):
             given = call.args[0] if call.args else keyword(call, "pretrained_model_name_or_path")
-            concrete = hub_model(reader, given) is not None
+            name = hub_model(reader, given)
+            # without an owner, and unknown to the hub, it can only be a folder
+            concrete = name is not None and not may_be_local(project, name)
+            concrete = concrete and ("/" in (name or "") or known_model(name or "") is not None)
             # of PEFT the first argument is a model, and nothing says that the second is fetched
             open_name = given is not None and reader.fold(given).constant is None
             if concrete or (open_name and called.startswith("transformers.Auto")):

@@ -100,7 +100,7 @@ class LostDefinition(Rule):
         total_before, total_after = total_shapes(before), total_shapes(after)
         new_stems = {stem for item in new for stem in item.stems}
         kept_files = _mostly_kept(before, known)
-        attributes = {node.attr for file in files for node in file.nodes if isinstance(node, ast.Attribute)}
+        attributes = {node.attr for file in files for node in file.nodes_of(ast.Attribute)}
         classes = {item.name: item for item in after if isinstance(item.node, ast.ClassDef)}
         sites = _CallSites(before, after)
         lost: set[str] = set()

@@ -277,7 +277,9 @@ def _stem(pattern: Pattern) -> str:
 def _listed_ids(reader: PatternReader) -> frozenset[str]:
     """Texts of the file that say by `proposed`, `comparative` or `baseline` that they are run ids."""
     texts = (
-        string_value(node) for node in reader.file.nodes if not isinstance(reader.file.parents.get(node), ast.JoinedStr)
+        string_value(node)
+        for node in reader.file.nodes_of(ast.Constant)
+        if not isinstance(reader.file.parents.get(node), ast.JoinedStr)
     )
     return frozenset(text for text in texts if text and "-" in text and _RUN_ID.fullmatch(text))
 

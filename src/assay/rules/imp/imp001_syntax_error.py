@@ -93,7 +93,7 @@ class SyntaxFault(Rule):
         if failure := project.ruff.failure or newest.failure:
             yield Undecided(f"syntax was not checked: {failure}")
             return
-        modules = OwnModules(project)
+        modules = project.shared(OwnModules)
         for path, file in project.python.items():
             refused = _compile_fault(file)
             if path in lasting:

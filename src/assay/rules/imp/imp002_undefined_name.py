@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from assay.analysis.import_time import When, catches, when
 from assay.analysis.own_modules import OwnModules, attributes_set, open_names
@@ -140,9 +140,9 @@ class UndefinedName(Rule):
         if project.ruff.failure:
             yield Undecided(f"names were not resolved: {project.ruff.failure}")
             return
-        modules = OwnModules(project)
+        modules = project.shared(OwnModules)
         remedies = _imported_elsewhere(project) if reported else {}
-        set_elsewhere = attributes_set(project) if reported else frozenset()
+        set_elsewhere = project.shared(attributes_set) if reported else frozenset()
         for path, names in reported.items():
             file = project.python[path]
             if file.tree is None:
@@ -220,8 +220,7 @@ def _remedy(file: PythonFile, name: str, use: _Use, remedies: dict[str, str]) ->
     return remedies.get(name) or f"Define or import `{name}` in {file.path}"
 
 
-@dataclass(frozen=True, slots=True)
-class _Use:
+class _Use(NamedTuple):
     """One use of an undefined name; `consequence` is None where it proves nothing."""
 
     diagnostic: Diagnostic
@@ -236,7 +235,7 @@ class _Places:
     def __init__(self, file: PythonFile) -> None:
         self.file = file
         self.postponed = any(item.module == "__future__" and item.name == "annotations" for item in file.imports)
-        names = [node for node in file.nodes if isinstance(node, ast.Name)]
+        names = file.nodes_of(ast.Name)
         self.deleted = {node.id for node in names if isinstance(node.ctx, ast.Del)}
         self._exact = {(node.id, node.lineno, node.col_offset): node for node in names}
         self._formatted: dict[str, list[tuple[ast.JoinedStr, ast.Name]]] = {}

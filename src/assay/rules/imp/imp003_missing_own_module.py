@@ -107,7 +107,7 @@ class MissingOwnModule(Rule):
     )
 
     def check(self, project: Project) -> Iterator[Outcome]:
-        modules = OwnModules(project)
+        modules = project.shared(OwnModules)
         for path, file in project.python.items():
             if file.tree is None:
                 yield Undecided(f"the imports of {path} cannot be read: {file.unreadable}")

@@ -82,7 +82,7 @@ class MissingOwnName(Rule):
     )
 
     def check(self, project: Project) -> Iterator[Outcome]:
-        modules = OwnModules(project)
+        modules = project.shared(OwnModules)
         unreadable: set[str] = set()
         opened = cache(open_names)
         set_elsewhere = cache(attributes_set)

@@ -6,8 +6,8 @@ import ast
 import fnmatch
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cache
+from typing import NamedTuple
 
 from packaging.version import Version
 
@@ -134,7 +134,7 @@ class ImplicitDependency(Rule):
                 if not missing or (file.path, missing) in seen:
                     continue
                 seen.add((file.path, missing))
-                calls = calls or CertainCalls(project)
+                calls = calls or project.shared(CertainCalls)
                 reached = literal and need.holds_for(wanted) and calls.runs(file, node)
                 yield self._judge(project, wanted, file, node, name, need, missing, reached)
 
@@ -167,8 +167,7 @@ class ImplicitDependency(Rule):
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Need:
+class _Need(NamedTuple):
     library: str
     pattern: re.Pattern[str]
     argument: str

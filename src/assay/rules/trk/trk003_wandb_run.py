@@ -93,10 +93,10 @@ class WandbRun(Rule):
         ]
         if not calls and any(file.tree is None or names_wandb(file) or logs_through_library(file) for file in files):
             yield Undecided("the W&B run is created by a library or in a way that reading cannot follow")
-        texts = {node.value for file in files for node in file.nodes if isinstance(node, ast.Constant)}
+        texts = {node.value for file in files for node in file.nodes_of(ast.Constant)}
         # os.environ.update(WANDB_RUN_ID=...)
-        texts |= {node.arg for file in files for node in file.nodes if isinstance(node, ast.keyword)}
-        attributes = {node.attr for file in files for node in file.nodes if isinstance(node, ast.Attribute)}
+        texts |= {node.arg for file in files for node in file.nodes_of(ast.keyword)}
+        attributes = {node.attr for file in files for node in file.nodes_of(ast.Attribute)}
         updated = any(_fills_configuration(file) for file in files)
         updates = {name for file in files for _, name in file.calls}
         judged: list[tuple[PythonFile, ast.Call, list[str], bool]] = []
@@ -139,7 +139,7 @@ class WandbRun(Rule):
 
 def _fills_configuration(file: PythonFile) -> bool:
     """Whether a file writes to the configuration of a run after the run was created."""
-    for node in file.nodes:
+    for node in file.nodes_of(ast.Attribute):
         if not isinstance(node, ast.Attribute):
             continue
         if node.attr in ("update", "setdefaults") and file.qualified(node).endswith("config." + node.attr):

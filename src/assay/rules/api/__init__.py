@@ -1,0 +1,1 @@
+"""Interfaces of libraries, and of the submission itself."""

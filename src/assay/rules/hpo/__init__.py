@@ -1,0 +1,1 @@
+"""Hyper-parameter search: spaces, objectives, and what becomes of the best values."""

@@ -1,0 +1,1 @@
+"""Integrity: invented or replaced results, and leakage."""

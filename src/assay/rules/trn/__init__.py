@@ -1,0 +1,1 @@
+"""Training loops: what reaches the optimizer, and in which order."""

@@ -1,33 +1,41 @@
 """How many labelled defects of real generated experiments `assay review` points at, and what else it says of them.
 
-    python benchmarks/field.py DIR --mirror MIRROR [--cache FOLDER] [--unmatched 40] [--repo TEXT] [--json FILE]
+    python benchmarks/field.py DIR --mirror MIRROR [--page docs/field.md] [--judge] [--cache FOLDER] [--json FILE]
 
 DIR holds the labels and the script score.py that says when a finding points at one; MIRROR holds the repositories.
 Printed are: what was caught, by how the defect was found; a sample of the blocking findings that match no label, drawn
-with seed 0, to be read and judged; and every blocking finding that claims a crash, or that nothing is trained, on a
-state that verifiably ran. Verdicts are kept in the cache folder as long as assay stays the same.
+with seed 0, to be read and judged; every blocking finding that claims a crash, or that nothing is trained, on a state
+that verifiably ran; and what is left of findings once the defect is repaired.
+
+With --page, public training scripts are reviewed and times are measured too, and all of it is written to one page.
+With --judge, what nobody has judged yet is printed with its code and a line for `field_judgements.jsonl`.
+Verdicts are kept in the cache folder as long as assay stays the same, so a command that was ended goes on from there.
 """
 
 from __future__ import annotations
 
 import argparse
-import datetime
-import hashlib
 import importlib.util
 import json
 import random
+import statistics
 import sys
 import tempfile
-import time
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from field_page import Claim, Field, State, page
+from judgements import Judgements, shown_for_judging
 from measured import print_table, write_json
+from public_scripts import look_at, read_table
+from repairs import repairs_of
+from review import EXAMPLE, compositions
+from reviewed import Mirror, Reviews, blocking, denies_that_it_runs, place_of
 
-import assay
-from assay.errors import InputError
+MORE_RUN_FILES = [0, 2, 6, 10]
 
 
 def main() -> int:
@@ -39,67 +47,63 @@ def main() -> int:
     parser.add_argument("--unmatched", type=int, default=40, metavar="N")
     parser.add_argument("--repo", default="", help="Only repositories whose name holds this.")
     parser.add_argument("--slack", type=int, default=5)
+    parser.add_argument("--runs", type=int, default=7, help="How often a review is timed for the page.")
+    parser.add_argument("--page", type=Path)
+    parser.add_argument("--judge", action="store_true", help="Print what is not judged yet.")
+    parser.add_argument("--judge-all", action="store_true", help="As --judge, with all that match no label.")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     score = _script(options.folder / "score.py")
     labels = json.loads((options.folder / f"{options.labels}.json").read_text(encoding="utf-8"))
-    states = json.loads((options.folder / f"{options.labels}_states.json").read_text(encoding="utf-8"))
-    states = [state for state in states if options.repo in state["repo"]]
+    all_states = json.loads((options.folder / f"{options.labels}_states.json").read_text(encoding="utf-8"))
+    names = {
+        (state["repo"], state["commit"]): f"S{number:02}"
+        for number, state in enumerate(sorted(all_states, key=lambda one: (one["date"], one["commit"])), 1)
+    }
+    mirror, reviews, judgements = Mirror(options.mirror), Reviews(options.cache), Judgements()
 
-    caught: Counter[str] = Counter()
-    total: Counter[str] = Counter()
-    first_caught = first_total = 0
-    unmatched: list[tuple[str, dict[str, Any]]] = []
-    rules: Counter[str] = Counter()
-    rows: list[tuple[object, ...]] = []
-    for state in states:
-        verdict = _verdict(options, score, state["repo"], state["commit"], state["date"], state["contract"])
-        name = f"{state['repo']}@{state['short']}"
-        wanted = [label for label in labels if _counts(label, state)]
-        blocking = [finding for finding in verdict["findings"] if finding["severity"] == "blocking"]
-        hits = [[f for f in blocking if score.points_at(f, label, options.slack)] for label in wanted]
-        for label, found in zip(wanted, hits, strict=True):
-            total[label["how_found"]] += 1
-            caught[label["how_found"]] += bool(found)
+    field = Field(judgements=judgements)
+    read: dict[str, tuple[str, str]] = {}
+    for row in (row for row in all_states if options.repo in row["repo"]):
+        name = names[row["repo"], row["commit"]]
+        read[name] = row["repo"], row["commit"]
+        verdict = _verdict(mirror, reviews, row["repo"], row["commit"], row["date"], row["contract"])
+        wanted = sorted((label for label in labels if _counts(label, row)), key=lambda label: label["order"])
+        found = blocking(verdict)
+        pointed = [(label, [one for one in found if score.points_at(one, label, options.slack)]) for label in wanted]
+        state = State(name, row["contract"], pointed, found, verdict["score_seconds"])
+        field.states.append(state)
         if wanted:
-            number = min(range(len(wanted)), key=lambda index: wanted[index]["order"])
-            first_total += 1
-            first_caught += bool(hits[number])
-            unmatched += [(name, f) for f in blocking if not any(f in found for found in hits)]
-        rules.update(finding["rule"] for finding in blocking)
-        rows.append((name, f"{sum(map(bool, hits))}/{len(wanted)}", len(blocking), f"{verdict['score_seconds']:.2f}"))
-    print_table(("state", "caught", "blocking", "seconds"), rows)
-
-    print()
-    kinds = [(kind, f"{caught[kind]}/{total[kind]}") for kind in sorted(total)]
-    kinds += [
-        ("first defect of a state", f"{first_caught}/{first_total}"),
-        ("all", f"{caught.total()}/{total.total()}"),
-    ]
-    print_table(("how found", "caught"), kinds)
-    print(f"\n{len(unmatched)} blocking findings match no label. To be read and judged:")
-    sample = random.Random(0).sample(unmatched, min(options.unmatched, len(unmatched)))
-    for name, finding in sample:
-        print(f"  {name} {_shown(finding)}")
-
-    alarms = []
-    for repo, commit in score.RAN if options.labels == "dev" else ():
+            matched = [one for _, hits in pointed for one in hits]
+            field.unmatched += [Claim(name, one) for one in found if one not in matched]
+        field.repairs += repairs_of(row, name, pointed, labels, mirror, reviews)
+    field.sample = random.Random(0).sample(field.unmatched, min(options.unmatched, len(field.unmatched)))
+    for number, (repo, commit) in enumerate(score.RAN if options.labels == "dev" else (), 1):
         if options.repo in repo:
-            date = score.git(options.mirror, repo, "log", "-1", "--format=%cI", commit).decode().strip()
-            verdict = _verdict(options, score, repo, commit, date, "auto")
-            claims = [f for f in verdict["findings"] if f["severity"] == "blocking" and _denies_that_it_ran(f)]
-            alarms += [(f"{repo}@{commit}", finding) for finding in claims]
-    print(f"\n{len(alarms)} blocking findings deny that a state ran which did:")
-    for name, finding in alarms:
-        print(f"  {name} {_shown(finding)}")
-    write_json(
-        options.json,
-        {
-            "caught": dict(caught), "total": dict(total), "first": [first_caught, first_total],
-            "unmatched": len(unmatched), "alarms": alarms, "blocking_by_rule": dict(rules), "sample": sample,
-        },
-    )  # fmt: skip
-    return int(bool(alarms))
+            full = mirror.commit(repo, commit)
+            read[f"R{number}"] = repo, full
+            verdict = _verdict(mirror, reviews, repo, full, mirror.date(repo, full), "auto")
+            field.ran.append((f"R{number}", str(verdict.get("contract", "")), verdict["score_seconds"]))
+            claims = filter(denies_that_it_runs, verdict["findings"])
+            field.alarms += [Claim(f"R{number}", finding) for finding in claims]
+
+    _print(field)
+    if options.page is not None:
+        for script in read_table():
+            if mirror.has(script.repository):
+                field.public.append(look_at(script, mirror, reviews))
+            else:
+                field.absent.append(script)
+        field.composed = compositions(EXAMPLE, MORE_RUN_FILES, options.runs)
+        options.page.write_text(page(field), encoding="utf-8")
+        print(f"\n{options.page} is written.")
+    if options.judge or options.judge_all:
+        wanted_claims = field.unmatched if options.judge_all else field.sample
+        for claim, text in _unread(field, wanted_claims, mirror, read):
+            print()
+            print(shown_for_judging(claim.state, claim.finding, text, judgements.earlier(claim.state, claim.finding)))
+    write_json(options.json, _as_json(field))
+    return int(any(judgements.of(claim.state, claim.finding)[0] != "true" for claim in field.alarms))
 
 
 def _counts(label: dict[str, Any], state: dict[str, Any]) -> bool:
@@ -111,45 +115,74 @@ def _counts(label: dict[str, Any], state: dict[str, Any]) -> bool:
     )
 
 
-def _denies_that_it_ran(finding: dict[str, Any]) -> bool:
-    return finding["consequence"] in ("crashes", "trains-nothing")
+def _verdict(
+    mirror: Mirror, reviews: Reviews, repository: str, commit: str, date: str, contract: str
+) -> dict[str, Any]:
+    name = f"{repository.replace('/', '+')}@{commit[:12]}"
+    return reviews.review(name, lambda: mirror.files(repository, commit), contract, date)
+
+
+def _unread(
+    field: Field, wanted: list[Claim], mirror: Mirror, read: dict[str, tuple[str, str]]
+) -> Iterator[tuple[Claim, str | None]]:
+    """What nobody has judged yet, each with the text of its file."""
+    seen = set()
+    for claim in [*field.alarms, *wanted]:
+        if field.judgements.of(claim.state, claim.finding)[0] == "not read":
+            repository, commit = read[claim.state]
+            file = claim.finding["file"]
+            known = file is not None and file in mirror.names(repository, commit, file)
+            text = mirror.show(repository, commit, file).decode("utf-8", "replace") if known else None
+            yield claim, text
+    for repair in field.repairs:
+        for _, same in repair.left:
+            told = (repair.name, json.dumps(same, sort_keys=True))
+            if field.judgements.of(repair.name, same)[0] == "not read" and told not in seen:
+                seen.add(told)
+                yield Claim(repair.name, same), repair.files.get(same["file"] or "")
+
+
+def _print(field: Field) -> None:
+    print_table(
+        ("state", "caught", "blocking", "seconds"),
+        [
+            (one.name, f"{one.caught()}/{len(one.pointed)}", len(one.blocking), f"{one.seconds:.2f}")
+            for one in field.states
+        ],
+    )
+    print()
+    kinds = [(kind, f"{caught}/{total}") for kind, (caught, total) in field.by_kind().items()]
+    first, states = field.first_defects()
+    kinds += [("first defect of a state", f"{first}/{states}"), ("all", "{}/{}".format(*field.all_labels()))]
+    print_table(("how found", "caught"), kinds)
+    print(f"\n{len(field.unmatched)} blocking findings match no label. To be read and judged:")
+    for claim in field.sample:
+        print(f"  {claim.state} {_shown(claim.finding)}: {field.judgements.of(claim.state, claim.finding)[0]}")
+    print(f"\n{len(field.alarms)} blocking findings deny that a state ran which did:")
+    for claim in field.alarms:
+        print(f"  {claim.state} {_shown(claim.finding)}: {field.judgements.of(claim.state, claim.finding)[0]}")
+    left = [(repair.name, same) for repair in field.repairs for _, same in repair.left]
+    print(f"\n{len(field.repairs)} labels are caught and were repaired; left of their findings:")
+    for name, finding in left:
+        print(f"  {name} {_shown(finding)}: {field.judgements.of(name, finding)[0]}")
+    print(f"\nMedian review: {statistics.median([one.seconds for one in field.states] or [0]):.2f} s.")
 
 
 def _shown(finding: dict[str, Any]) -> str:
-    return f"{finding['rule']} {finding['file']}:{finding['line']} {finding['message'][:200]}"
+    return f"{finding['rule']} {place_of(finding)} {finding['message'][:200]}"
 
 
-def _verdict(
-    options: argparse.Namespace, score: ModuleType, repo: str, commit: str, date: str, contract: str
-) -> dict[str, Any]:
-    """The verdict on one state, from the cache where this very assay has given it before."""
-    kept = options.cache / _fingerprint() / f"{repo.replace('/', '+')}@{commit[:12]}.json"
-    if kept.exists():
-        known: dict[str, Any] = json.loads(kept.read_text(encoding="utf-8"))
-        return known
-    with tempfile.TemporaryDirectory() as folder:
-        score.materialise(options.mirror, repo, commit, Path(folder))
-        begin = time.perf_counter()
-        try:
-            verdict = assay.review(folder, contract=contract, as_of=datetime.date.fromisoformat(date[:10])).as_dict()
-        except InputError as error:
-            print(f"{repo}@{commit[:7]}: {error}", file=sys.stderr)
-            verdict = {"findings": [], "error": str(error)}
-        verdict["score_seconds"] = time.perf_counter() - begin
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    kept.write_text(json.dumps(verdict), encoding="utf-8")
-    return verdict
-
-
-def _fingerprint() -> str:
-    """A name for the state that assay itself is in."""
-    package = Path(assay.__file__).parent
-    digest = hashlib.sha256()
-    for path in sorted(package.rglob("*")):
-        if path.is_file() and path.suffix != ".pyc":
-            digest.update(path.relative_to(package).as_posix().encode())
-            digest.update(path.read_bytes())
-    return digest.hexdigest()[:16]
+def _as_json(field: Field) -> dict[str, Any]:
+    kinds = field.by_kind()
+    return {
+        "caught": {kind: caught for kind, (caught, _) in kinds.items()},
+        "total": {kind: total for kind, (_, total) in kinds.items()},
+        "first": field.first_defects(),
+        "unmatched": len(field.unmatched),
+        "sample": [(claim.state, claim.finding) for claim in field.sample],
+        "alarms": [(claim.state, claim.finding) for claim in field.alarms],
+        "blocking_by_rule": dict(Counter(finding["rule"] for state in field.states for finding in state.blocking)),
+    }
 
 
 def _script(path: Path) -> ModuleType:

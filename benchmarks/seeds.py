@@ -46,6 +46,8 @@ class Seed:
 SIX_EMPTY = (
     "config/config.yaml", "pyproject.toml", "src/main.py", "src/model.py", "src/preprocess.py", "src/train.py",
 )  # fmt: skip
+_TASK = "iter1-Llama-2-7B-chat-7B-CNN-DailyMail-summarisation"
+RUN_FILES = (f"config/runs/comparative-1-{_TASK}.yaml", f"config/runs/proposed-{_TASK}.yaml")
 SEEDS = {
     "000": Seed(
         "derived",
@@ -57,6 +59,8 @@ SEEDS = {
             Defect("placeholders are left", "config/full_experiment.yaml", (6, 10, 11)),
             Defect("a placeholder is left", "src/preprocess.py", (61,)),
             Defect("a placeholder is left", "src/model.py", (64,)),
+            Defect("no branch builds the dataset of the experiment", "src/preprocess.py", (64,)),
+            Defect("no branch builds the model of the experiment", "src/model.py", (66,)),
             Defect("two pipes are read one after the other", "src/main.py", (47,)),
         ),
     ),
@@ -66,11 +70,20 @@ SEEDS = {
         "base_code_issue",
         (
             Defect("CIFAR-10 is loaded", "src/preprocess.py", (70, 71)),
+            Defect("a dict with tuples as keys is dumped to JSON", "src/evaluate.py", (115,)),
+            Defect("the gradient of the hyperparameters is built under no_grad", "src/train.py", (81,)),
+            Defect("a comparison can never be true", "src/preprocess.py", (49,)),
             Defect("two pipes are read one after the other", "src/main.py", (42,)),
         ),
     ),
     "002": Seed(
-        "experiment", "is_code_ready", "code_issue", tuple(Defect("the file is empty", path) for path in SIX_EMPTY)
+        "experiment",
+        "is_code_ready",
+        "code_issue",
+        (
+            *(Defect("the file is empty", path) for path in SIX_EMPTY),
+            Defect("a confusion matrix is invented where predictions are missing", "src/evaluate.py", (140,)),
+        ),
     ),
     "003": Seed(
         "experiment",
@@ -80,6 +93,13 @@ SEEDS = {
             Defect("dependencies are a table", "pyproject.toml", (7,)),
             Defect("arguments are positional", "src/evaluate.py", (116,)),
             Defect("results are written by train", "src/train.py", (189, 198)),
+            Defect("sklearn.metrics has no ttest_ind", "src/evaluate.py", (14,)),
+            Defect("OmegaConf has no deepcopy", "src/train.py", (226,)),
+            Defect("a run of W&B has no get_url", "src/train.py", (60,)),
+            Defect("an nn.Parameter is overwritten by a tensor", "src/model.py", (100,)),
+            Defect("the outer optimizer has no gradient path", "src/train.py", (97,)),
+            Defect("no code reads what the search sets", "src/train.py", (218,)),
+            Defect("GSM8K is loaded without a configuration", "src/preprocess.py", (60, 74)),
         ),
     ),
     "004": Seed(
@@ -91,6 +111,15 @@ SEEDS = {
             Defect("the module utils is missing", "src/train.py", (37,)),
             Defect("arguments are positional", "src/evaluate.py", (22,)),
             Defect("figure names are random", "src/evaluate.py", (89, 121)),
+            Defect("datasets has no load_metric", "src/train.py", (30,)),
+            Defect("an attribute of a text is read", "src/train.py", (50,)),
+            Defect("a sequence-to-sequence class is to load a decoder", "src/model.py", (82,)),
+            Defect("the model's name is none on the hub", RUN_FILES[0], (4,)),
+            Defect("the model's name is none on the hub", RUN_FILES[1], (4,)),
+            Defect("the objective returns a value that nobody sets", "src/train.py", (246,)),
+            Defect("no code reads what the search sets", "src/train.py", (230,)),
+            Defect("a key is read that train never logs", "src/evaluate.py", (30,)),
+            Defect("there is no significance test", "src/evaluate.py"),
         ),
     ),
 }

@@ -36,6 +36,10 @@ def _leave_the_working_directory() -> None:
 
 
 def _run() -> None:
+    if sys.argv[1:2] == ["review"] and len(sys.argv) > 2 and "--help" not in sys.argv:
+        from assay.analysis.enactment.session import start_early
+
+        start_early()
     from assay.cli import EXIT_UNREADABLE, app, complain
     from assay.errors import InputError
 

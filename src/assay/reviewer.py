@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from assay.analysis.enactment.session import Session
+from assay.analysis.enactment.session import take_session
 from assay.analysis.project import Project
 from assay.contracts import Contract, load_contract
 from assay.errors import InputError
@@ -70,7 +70,7 @@ def review(
     begin = time.perf_counter()
     contract = str(contract)
     # the child gets ready while the rules are loaded and the submission is read
-    with Session() as session:
+    with take_session() as session:
         rules = find_rules(select, ignore)
         if env is not None and resolve:
             raise InputError("an environment is given or resolved, not both")
@@ -108,7 +108,7 @@ def review(
             contract_reason=reason,
             findings=tuple(findings),
             requirements=requirement_statuses(chosen, findings, coverage),
-            evidence=("static", *seconds),
+            evidence=("static", *(("compose",) if project.is_enacted else ()), *seconds),
             seconds={"static": time.perf_counter() - begin - sum(seconds.values()), **seconds},
             require_decided=require_decided,
             kind=submission.kind,
@@ -172,6 +172,8 @@ def run_rules(project: Project, rules: dict[str, type[Rule]]) -> tuple[list[Find
         except Exception as error:
             outcomes = [Undecided(f"{code} failed on this submission ({type(error).__name__}: {error})")]
         coverage.silent.update(decides)
+        if kind.gate == "compose":
+            coverage.composed.update(decides)
         if project.unread_roles:
             # a rule vouches for its own rows, not for those that name it: it may have had nothing to look at
             reason = f"{code} could read no file for {', '.join(sorted(project.unread_roles))}"

@@ -145,11 +145,13 @@ class Coverage:
 
     Args:
         silent: Rows that a deciding rule looked at and found nothing wrong with.
+        composed: Those of them that take more than reading: a rule that composes decides them too.
         open: Row to the reasons why a rule could not decide it.
         not_applicable: Row to the reason why it does not concern the submission.
     """
 
     silent: set[str] = field(default_factory=set)
+    composed: set[str] = field(default_factory=set)
     open: dict[str, list[str]] = field(default_factory=dict)
     not_applicable: dict[str, str] = field(default_factory=dict)
 
@@ -197,7 +199,7 @@ def requirement_statuses(
         elif requirement.id in coverage.not_applicable:
             status, decided_by, reason = "not-applicable", "static", coverage.not_applicable[requirement.id]
         elif requirement.id in coverage.silent:
-            status, decided_by = "met", "static"
+            status, decided_by = "met", "compose" if requirement.id in coverage.composed else "static"
         else:
             reason = _needs(requirement.decided_by)
         rows.append(RequirementStatus(requirement.id, requirement.text, status, decided_by, reason, tuple(concerned)))

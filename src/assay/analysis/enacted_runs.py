@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from assay.analysis.called import UNKNOWN, Called
 from assay.finding import Frame
 
 if TYPE_CHECKING:
@@ -141,41 +140,6 @@ class Enactment:
     def of(self, path: str | None, mode: str | None = None) -> list[Program]:
         """The programs that start a file."""
         return [one for one in self.programs if one.path == path and (mode is None or one.mode == mode)]
-
-    def calls(self, *names: str) -> Iterator[Called]:
-        """Calls of library functions, with the values that the runs give them.
-
-        Args:
-            names: Dotted names; `*` at the end stands for any ending.
-        """
-        for one in self.seen("call"):
-            name = one.data["name"]
-            if any(name.startswith(want[:-1]) if want.endswith("*") else name == want for want in names):
-                yield Called(
-                    name,
-                    one.file,
-                    one.line,
-                    tuple(value_of(item) for item in one.data["positional"]),
-                    {word: value_of(item) for word, item in one.data["keywords"].items()},
-                    bool(one.data["open"]),
-                    one.sure and not one.guarded,
-                    one.runs,
-                )
-
-
-def value_of(described: Any) -> object:
-    """A described value as a constant, or a container of constants; `UNKNOWN` where it is not one."""
-    if not isinstance(described, dict):
-        return UNKNOWN
-    if "is" in described:
-        return described["is"]
-    for kind in ("list", "tuple"):
-        if kind in described and not described.get("open"):
-            items = [value_of(item) for item in described[kind]]
-            return items if kind == "list" else tuple(items)
-    if "path" in described:
-        return described["path"]
-    return UNKNOWN
 
 
 def request_of(project: Project) -> dict[str, Any] | str:

@@ -214,6 +214,11 @@ class Project:
             return Enactment(failed=self._asked)
         return read_answer(self._session.answer(ENACTMENT_SECONDS))
 
+    @property
+    def is_enacted(self) -> bool:
+        """Whether a rule asked for the enactment, and there was one."""
+        return "enactment" in self.__dict__ and not self.enactment.failed
+
     def close(self) -> None:
         """End what still runs."""
         if self._session is not None:

@@ -165,3 +165,14 @@ def test_importing_the_session_loads_no_hydra():
     program = "import sys, assay.analysis.enactment.session; print('hydra' in sys.modules, 'omegaconf' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "False"]
+
+
+def test_a_bubblewrap_that_does_not_work_is_left_out(tmp_path, monkeypatch):
+    fake = tmp_path / "bwrap"
+    fake.write_text("#!/bin/sh\necho 'bwrap: no permissions' >&2\nexit 1\n")
+    fake.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    with Session() as session:
+        session.send({"files": {}, "compositions": []})
+        assert session.answer(30) == {"compositions": []}
+        assert not session.sandbox

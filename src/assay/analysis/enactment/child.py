@@ -54,6 +54,8 @@ def main(folder: str, cpu_seconds: int) -> None:
 def _answered(folder: Path) -> dict[str, Any]:
     import gc
 
+    # what is needed later is loaded while the parent reads the submission
+    from . import enacting  # noqa: F401
     from .composing import Composer
 
     composer = Composer(folder)

@@ -18,6 +18,7 @@ from assay.analysis.enactment.values import (
     ABSENT,
     ANYTHING,
     CONSTANTS,
+    Choice,
     External,
     FilePath,
     Items,
@@ -28,7 +29,8 @@ from assay.analysis.enactment.values import (
 )
 
 MARK = "\u2060assay\u2060"
-MAX_SIZE = 5_000
+MAX_SIZE = 3_000
+MAX_DEPTH = 40
 
 CONTAINERS = (DictConfig, ListConfig)
 # What a name after the dot means for a configuration, whatever keys it has.
@@ -92,20 +94,28 @@ class Configurations:
             return FilePath(str(value))
         return value if isinstance(value, CONSTANTS) else ANYTHING
 
-    def plain(self, value: object, budget: list[int] | None = None) -> object:
+    def plain(self, value: object, budget: list[int] | None = None, depth: int = MAX_DEPTH) -> object:
         """A value of the enactment as a configuration can hold it."""
         budget = budget if budget is not None else [MAX_SIZE]
         budget[0] -= 1
-        if budget[0] < 0:
+        if budget[0] < 0 or depth < 0:
             return self.hold(ANYTHING)
         if is_constant(value):
             return value
         if isinstance(value, Node):
-            return value.config
+            budget[0] -= _size(value.config)
+            return value.config if budget[0] >= 0 else self.hold(ANYTHING)
+        if isinstance(value, Choice):
+            # what is written into a configuration becomes one
+            return self.hold(choice([self._as_read(one) for one in value.values]))
         if isinstance(value, Items) and not value.open and value.kind != "set":
-            return [self.plain(item, budget) for item in value.items]
+            return [self.plain(item, budget, depth - 1) for item in value.items]
         if isinstance(value, Pairs) and not value.attributes:
-            pairs = {key: self.plain(one, budget) for key, one in value.pairs.items() if isinstance(key, str | int)}
+            pairs = {
+                key: self.plain(one, budget, depth - 1)
+                for key, one in value.pairs.items()
+                if isinstance(key, str | int)
+            }
             if value.open or value.doubtful:
                 created = OmegaConf.create(pairs)
                 if value.open:
@@ -115,6 +125,9 @@ class Configurations:
                 return created
             return pairs
         return self.hold(value)
+
+    def _as_read(self, value: object) -> object:
+        return self.created(value) if isinstance(value, Items | Pairs) else value
 
     def made(self, config: object) -> Node:
         """A configuration that is made here."""
@@ -427,6 +440,9 @@ class Configurations:
 
     def copied(self, value: Node, *, deep: bool = True) -> Node:
         """`copy.deepcopy(config)`, or `copy.copy(config)`."""
+        if _size(value.config) > MAX_SIZE:
+            self.shake(value.config)
+            return value
         made = copy.deepcopy(value.config) if deep else copy.copy(value.config)
         if self.is_open(value.config):
             self.open(made)
@@ -489,6 +505,21 @@ def _joined(path: str | None, key: object) -> str:
 
 def _root(config: object) -> object:
     return config._get_root() if isinstance(config, CONTAINERS) else config
+
+
+def _size(config: object) -> int:
+    """How many values a configuration holds, counted up to one more than it may."""
+    count = 0
+    pending = [config]
+    while pending and count <= MAX_SIZE:
+        one = pending.pop()
+        count += 1
+        content = one.__dict__.get("_content") if isinstance(one, CONTAINERS) else None
+        if isinstance(content, dict):
+            pending += content.values()
+        elif isinstance(content, list):
+            pending += content
+    return count
 
 
 def _loosen(config: DictConfig | ListConfig) -> None:

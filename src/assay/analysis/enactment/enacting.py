@@ -20,6 +20,8 @@ MAX_RUNS = 24
 MAX_CHILDREN = 6
 MAX_DEPTH = 3
 STEPS_IN_ALL = 1_500_000
+# What the parent is told of.
+HEARD = frozenset({"fault", "raise", "refused", "read", "write", "use", "escape", "suggest", "search", "launch"})
 RECURSION = 12_000
 
 
@@ -143,7 +145,7 @@ class _Stage:
                 "composed": entry.composed,
                 "keys": entry.keys,
                 "entered": sorted(machine.entered),
-                "events": machine.events,
+                "events": [event for event in machine.events if event["kind"] in HEARD],
             }
         )
         if depth >= MAX_DEPTH:

@@ -16,11 +16,12 @@ import operator
 from argparse import ArgumentParser
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from pathlib import PosixPath, PurePosixPath
 from types import TracebackType
 from typing import Any
 
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.resolvers import oc
 
 from assay.analysis.enactment.configurations import CONTAINERS, DICT_METHODS, LIST_METHODS, Configurations, RaisedError
@@ -59,6 +60,9 @@ MAX_TEXT = 20_000
 MAX_EVENTS = 4_000
 MAX_BITS = 256
 MAX_SHAKEN = 2_000
+MAX_ITEMS = 1_000
+MAX_FILES = 256
+MAX_SYNTAX = 8_192
 MAX_AGAIN = 2
 ROOT = "/submission"
 NOT_FOLLOWED = "it could not be followed"
@@ -135,14 +139,16 @@ class Attempt:
         names: The names of the exceptions that it catches; `?` where a handler catches something unknown.
         depth: How many regions there are around it.
         guards: Whether it stands for a `try` of the submission.
+        reached: Whether an exception on one of several ways leads to its handlers.
     """
 
-    __slots__ = ("depth", "guards", "names")
+    __slots__ = ("depth", "guards", "names", "reached")
 
     def __init__(self, names: tuple[str, ...], depth: int, *, guards: bool = True) -> None:
         self.names = names
         self.depth = depth
         self.guards = guards
+        self.reached = False
 
 
 class Region:
@@ -213,7 +219,6 @@ class Machine:
         self._keys: list[object] = []
         self._called_back: set[object] = set()
         self._where: list[ast.AST] = []
-        self._later: dict[ast.AST, bool] = {}
 
     # -- what is known of the way here ---------------------------------------------------------------------------
 
@@ -278,7 +283,7 @@ class Machine:
                 "line": line,
                 "column": column,
                 "end_line": getattr(node, "end_lineno", None),
-                "end_column": getattr(node, "end_col_offset", -1) + 1,
+                "end_column": (getattr(node, "end_col_offset", None) or -1) + 1,
                 "certain": certain,
                 "guarded": any(attempt.guards for attempt in self.tries),
                 "stops": self.stops,
@@ -340,6 +345,7 @@ class Machine:
                 continue
             if self._boundary() <= attempt.depth:
                 raise CaughtError(names, value, sure=caught is True)
+            attempt.reached = True
             return True
         return False
 
@@ -544,6 +550,10 @@ class Machine:
         if isinstance(old, Pairs) and isinstance(node.op, ast.BitOr):
             self.update_pairs(old, new, node)
             return NORMAL
+        if isinstance(old, Choice) and any(isinstance(one, Items | Pairs | Instance | Node) for one in old.values):
+            self.havoc(old.values)
+            self.assign(node.target, ANYTHING, scope)
+            return NORMAL
         if isinstance(old, Node | Instance | Pairs):
             self.havoc([old])
             if not isinstance(old, Pairs):
@@ -558,7 +568,7 @@ class Machine:
         turns = self.turns(value)
         if is_weak and not items.items:
             items.hollow = True
-        if turns is not None and len(items.items) + len(turns) <= MAX_TURNS * 25:
+        if turns is not None and len(items.items) + len(turns) <= MAX_ITEMS:
             items.items += turns
             items.hollow = items.hollow and (is_weak or not turns)
             items.open = items.open or is_weak
@@ -573,7 +583,7 @@ class Machine:
             items.open = True
         else:
             items.hollow = False
-        if len(items.items) < MAX_TURNS * 25:
+        if len(items.items) < MAX_ITEMS:
             items.items.append(value)
         else:
             items.open = True
@@ -838,8 +848,8 @@ class Machine:
         ends: bool,
     ) -> str:
         """Enact the body once for all turns: what it changes is not known when it begins."""
-        tested = _stored_names([node.test]) if isinstance(node, ast.While) else set()
-        for name in _stored_names(node.body) | tested:
+        tested = _stored_names(node.test) if isinstance(node, ast.While) else frozenset()
+        for name in _stored_names(*node.body) | tested:
             if name in scope.names and not isinstance(scope.names[name], Node | Function | Class | Module):
                 scope.names[name] = choice([scope.names[name], External("?", marks_of(scope.names[name]))])
         before = dict(scope.names)
@@ -927,17 +937,18 @@ class Machine:
             config = source.config
             if not isinstance(config, CONTAINERS) or not self.configurations.is_sure(config):
                 return None
-            try:
-                if config._is_none() or config._is_missing():
-                    return None
-                if hasattr(config, "keys") and not isinstance(config, list):
-                    keys = getattr(config, "keys", None)
-                    if callable(keys):
-                        return [self.configurations.abstract(key) for key in keys()]
-                return [self.item(source, index, None) for index in range(len(config))]
-            except Exception:
+            if config._is_none() or config._is_missing():
                 return None
+            if isinstance(config, DictConfig):
+                return [self.configurations.abstract(key) for key in config]
+            return [self._peek(config, index) for index in range(len(config))]
         return None
+
+    def _peek(self, config: object, key: object) -> object:
+        try:
+            return self.configurations.item(config, key)
+        except RaisedError:
+            return ANYTHING
 
     def element(self, source: object) -> object:
         """An element of a value that is not known as a whole."""
@@ -1097,18 +1108,24 @@ class Machine:
             self.regions.append((self.made, TRY))
         before = scope.names
         scope.names = dict(before)
-        self.tries.append(Attempt(names, len(self.regions)))
+        attempt = Attempt(names, len(self.regions))
+        self.tries.append(attempt)
         inner = len(self.regions)
         thrown: CaughtError | None = None
         status = RAISE
         try:
             status = self._with_items(managers, body, scope)
         except CaughtError as caught:
-            if len(self.tries) <= tries or catches(names, caught.names) is False:
+            if catches(names, caught.names) is not False:
+                thrown = caught
+            elif not attempt.reached:
                 raise
-            thrown = caught
+            else:
+                # on another way a handler is reached, and the program goes on behind it
+                for outer in self.tries[:tries]:
+                    outer.reached = True
         except LeftError as left:
-            if left.depth <= inner:
+            if left.depth <= inner and not attempt.reached:
                 raise
         finally:
             del self.tries[tries:]
@@ -1116,31 +1133,27 @@ class Machine:
         if scope.doubt > doubt:
             self._doubtful(scope)
         after = scope.names
+        # where in the body an exception comes is not known, so what the body binds may be bound or not
+        start = dict(joined([before, after]))
+        for name in _stored_names(*body):
+            if name in start:
+                start[name] = _unsure(start[name])
         ends: list[tuple[str, dict[str, object]]] = []
         if thrown is None:
             if status == NORMAL and orelse:
-                status = self.block(list(orelse), scope)
+                status = self._else(list(orelse), handlers, scope)
                 after = scope.names
             ends.append((status, after))
-        elif handlers and thrown.sure:
-            for handler in handlers:
-                caught_here = catches(tuple(self._handled(handler, scope)), thrown.names)
-                if caught_here is True and not ends:
-                    if handler.name:
-                        self.bind(scope, handler.name, thrown.value)
-                    return self._handle(handler, scope, thrown)
-                if caught_here is not False:
-                    self._perhaps(handler, scope, dict(after), thrown, ends)
-                if caught_here is True:
-                    break
-            return self._joined_ways(scope, ends)
-        elif thrown.sure:
+        elif thrown.sure and not handlers:
+            scope.names = start
             return NORMAL
-        stored = _stored_names(body) if handlers or thrown is None else set()
-        start = joined([before, after])
-        for name in stored:
-            if name in start and before.get(name, ABSENT) is not after.get(name, ABSENT):
-                start[name] = _unsure(start[name])
+        elif thrown.sure and catches(tuple(self._handled(handlers[0], scope)), thrown.names) is True:
+            kinds = self._handled(handlers[0], scope)
+            if len(handlers) == 1 or any(kind in ("*", "Exception", "BaseException") for kind in kinds):
+                scope.names = start
+                if handlers[0].name:
+                    self.bind(scope, handlers[0].name, thrown.value)
+                return self._handle(handlers[0], scope, thrown)
         for handler in handlers:
             self._perhaps(handler, scope, dict(start), thrown, ends)
         if not handlers:
@@ -1149,6 +1162,15 @@ class Machine:
             # it may be caught further out, too
             scope.doubt = CALL
         return self._joined_ways(scope, ends)
+
+    def _else(self, body: list[ast.stmt], handlers: list[ast.ExceptHandler], scope: Scope) -> str:
+        """The `else` of a `try`: it is not reached where a handler goes on behind it."""
+        if all(isinstance(handler.body[-1], ast.Raise) for handler in handlers):
+            return self.block(body, scope)
+        status = RAISE
+        with self.within(BRANCH):
+            status = self.block(body, scope)
+        return status
 
     def _perhaps(
         self,
@@ -1585,7 +1607,7 @@ class Machine:
 
     def _read_attribute(self, receiver: Node, name: str, node: ast.AST) -> object:
         config = receiver.config
-        is_mapping = hasattr(config, "keys")
+        is_mapping = isinstance(config, DictConfig)
         if name in (DICT_METHODS if is_mapping else LIST_METHODS):
             return Method(receiver, name)
         if name.startswith("_"):
@@ -1829,7 +1851,7 @@ class Machine:
 
     def is_method(self, receiver: Node, name: str) -> bool:
         """Whether a name after a dot is a method of a configuration, whatever keys it has."""
-        return name in (DICT_METHODS if hasattr(receiver.config, "keys") else LIST_METHODS)
+        return name in (DICT_METHODS if isinstance(receiver.config, DictConfig) else LIST_METHODS)
 
     def callbacks(self, values: list[object], node: ast.AST) -> None:
         """Functions that something unknown was given: it may call them."""
@@ -1924,10 +1946,7 @@ class Machine:
 
     def _runs_later(self, body: FunctionNode) -> bool:
         """Whether a call does not carry out the body: that of a generator, or of a coroutine."""
-        known = self._later.get(body)
-        if known is None:
-            known = self._later[body] = isinstance(body, ast.AsyncFunctionDef) or _yields(body)
-        return known
+        return isinstance(body, ast.AsyncFunctionDef) or _yields(body)
 
     def _generator(self, callee: Function, scope: Scope, node: ast.AST) -> object:
         """A generator or coroutine: its body is carried out as far as somebody asks."""
@@ -2067,7 +2086,7 @@ class Machine:
         for one in node.elts:
             if isinstance(one, ast.Starred):
                 turns = self.turns(self.eval(one.value, scope))
-                if turns is None:
+                if turns is None or len(made.items) + len(turns) > MAX_ITEMS:
                     made.open = True
                     made.hollow = made.hollow or not made.items
                 else:
@@ -2234,7 +2253,7 @@ class Machine:
             return FilePath(join_path(one, other.text))
         if isinstance(one, Items) and isinstance(other, Items) and isinstance(op, ast.Add):
             is_open, kinds = one.open or other.open, {one.kind, other.kind}
-            if len(kinds) > 1 or not kinds <= {"list", "tuple"}:
+            if len(kinds) > 1 or not kinds <= {"list", "tuple"} or len(one.items) + len(other.items) > MAX_ITEMS:
                 return ANYTHING
             return Items(
                 [*one.items, *other.items], one.kind, is_open, self.region,
@@ -2320,7 +2339,7 @@ class Machine:
                 return None
         return None
 
-    def _equal(self, one: object, other: object) -> bool | None:
+    def _equal(self, one: object, other: object, budget: list[int] | None = None) -> bool | None:
         if is_constant(one) and is_constant(other):
             return None if _names_root(one, other) else bool(one == other)
         if isinstance(one, Items) and isinstance(other, Items) and not one.open and not other.open:
@@ -2328,8 +2347,15 @@ class Machine:
                 return None
             if len(one.items) != len(other.items):
                 return False
-            found = [self._equal(left, right) for left, right in zip(one.items, other.items, strict=False)]
-            return False if False in found else (None if None in found else True)
+            budget = budget if budget is not None else [MAX_SHAKEN]
+            result: bool | None = True
+            for left, right in zip(one.items, other.items, strict=True):
+                budget[0] -= 1
+                known = self._equal(left, right, budget) if budget[0] > 0 else None
+                if known is False:
+                    return False
+                result = None if known is None else result
+            return result
         if (one is None or other is None) and isinstance(other if one is None else one, Items | Pairs | FilePath):
             return False
         return None
@@ -2596,8 +2622,9 @@ def joined(ways: list[dict[str, object]]) -> dict[str, object]:
     return found
 
 
-def _stored_names(body: Iterable[ast.AST]) -> set[str]:
-    """Names that statements bind, at any depth, functions left out."""
+@lru_cache(MAX_SYNTAX)
+def _stored_names(*body: ast.AST) -> frozenset[str]:
+    """Names that statements or expressions bind, at any depth, functions left out."""
     found: set[str] = set()
     pending: list[ast.AST] = list(body)
     while pending:
@@ -2606,7 +2633,7 @@ def _stored_names(body: Iterable[ast.AST]) -> set[str]:
             found.add(node.id)
         if not isinstance(node, FunctionNode | ast.ClassDef | ast.Lambda):
             pending += ast.iter_child_nodes(node)
-    return found
+    return frozenset(found)
 
 
 def _leaves(body: list[ast.stmt], *kinds: type[ast.stmt]) -> bool:
@@ -2621,6 +2648,7 @@ def _leaves(body: list[ast.stmt], *kinds: type[ast.stmt]) -> bool:
     return False
 
 
+@lru_cache(MAX_SYNTAX)
 def _yields(node: FunctionNode) -> bool:
     pending: list[ast.AST] = list(node.body)
     while pending:
@@ -2770,16 +2798,21 @@ _PLAIN_LIBRARIES = frozenset({"torch", "transformers", "datasets", "peft", "skle
 
 def _changing(files: dict[str, PythonFile]) -> tuple[frozenset[str], frozenset[str]]:
     """Attributes that are assigned outside of constructors, and names that a function declares global or nonlocal."""
+    found = [_changing_in(file) for file in files.values()]
+    return frozenset().union(*(one for one, _ in found)), frozenset().union(*(one for _, one in found))
+
+
+@lru_cache(MAX_FILES)
+def _changing_in(file: PythonFile) -> tuple[frozenset[str], frozenset[str]]:
     attributes: set[str] = set()
     declared: set[str] = set()
-    for file in files.values():
-        for node in file.nodes:
-            if isinstance(node, ast.Global | ast.Nonlocal):
-                declared.update(node.names)
-            elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
-                function = file.function_of(node)
-                if function is None or function.name not in ("__init__", "__post_init__"):
-                    attributes.add(node.attr)
+    for node in file.nodes:
+        if isinstance(node, ast.Global | ast.Nonlocal):
+            declared.update(node.names)
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            function = file.function_of(node)
+            if function is None or function.name not in ("__init__", "__post_init__"):
+                attributes.add(node.attr)
     return frozenset(attributes), frozenset(declared)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from assay.analysis.enactment.configurations import RaisedError
 from assay.analysis.enactment.describing import describe
-from assay.analysis.enactment.machine import MAX_TURNS, held
+from assay.analysis.enactment.machine import MAX_ITEMS, held
 from assay.analysis.enactment.registry import Call
 from assay.analysis.enactment.values import (
     ANYTHING,
@@ -222,7 +222,7 @@ def items_method(call: Call, receiver: Items) -> object:
         return None
     if name == "insert" and len(call.positional) == 2:
         place = call.positional[0]
-        if not machine.weak(receiver.region) and isinstance(place, int) and len(receiver.items) < MAX_TURNS * 25:
+        if not machine.weak(receiver.region) and isinstance(place, int) and len(receiver.items) < MAX_ITEMS:
             receiver.items.insert(place, call.positional[1])
             receiver.hollow = False
         else:

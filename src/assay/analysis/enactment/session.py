@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import functools
 import json
@@ -20,6 +21,8 @@ from typing import Any
 CPU_SECONDS = 20
 MAX_ANSWER = 64 * 1024 * 1024
 PROBE_SECONDS = 5
+# bubblewrap's own; the child ends with 0, or by a signal
+_BWRAP_FAILED = 1
 
 # the source folder comes after what is installed: it must hide nothing of it
 _BOOT = (
@@ -53,6 +56,7 @@ class Session:
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._threads: list[threading.Thread] = []
+        self._request = b""
         self._output = b""
         self._answer: dict[str, Any] | None = None
 
@@ -64,7 +68,8 @@ class Session:
             self._folder = tempfile.TemporaryDirectory(prefix="assay-enact-", ignore_cleanup_errors=True)
             folder = os.path.realpath(self._folder.name)
             program = [sys.executable, "-I", "-c", _BOOT, str(_PACKAGE_HOME), folder, str(self.cpu_seconds)]
-            wrapper = _wrapper(folder) if self.sandbox and sandbox_works() else []
+            self.sandbox = self.sandbox and shutil.which("bwrap") is not None
+            wrapper = _wrapper(folder) if self.sandbox else []
             self._process = subprocess.Popen(
                 [*wrapper, *program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
                 cwd=folder, env=_environment(folder), start_new_session=True,
@@ -77,9 +82,12 @@ class Session:
         self.start()
         if self._process is None or self._threads:
             return
-        text = json.dumps(request).encode("utf-8", "replace")
+        self._request = json.dumps(request).encode("utf-8", "replace")
+        self._talk()
+
+    def _talk(self) -> None:
         self._threads = [
-            threading.Thread(target=self._write, args=(text,), daemon=True),
+            threading.Thread(target=self._write, daemon=True),
             threading.Thread(target=self._read, daemon=True),
         ]
         for thread in self._threads:
@@ -95,12 +103,25 @@ class Session:
             What the child says, or `{"failed": why}` with one plain line.
         """
         if self._answer is None:
-            self._answer = self._heard(timeout)
-            self.close()
+            heard = self._heard(timeout)
+            if heard is None:
+                # bubblewrap is there and does not work here: ask a child without it
+                self._end()
+                self.sandbox, self._process, self._output = False, None, b""
+                self.start()
+                self._talk()
+                heard = self._heard(timeout) or {"failed": "it could not be started"}
+            self._answer = heard
+            self._end()
         return self._answer
 
     def close(self) -> None:
         """End the child if it still runs, and remove its folder."""
+        self._end()
+        if self._answer is None:
+            self._fail("it was ended before it answered")
+
+    def _end(self) -> None:
         process = self._process
         if process is not None:
             if process.poll() is None:
@@ -117,8 +138,6 @@ class Session:
         if self._folder is not None:
             self._folder.cleanup()
             self._folder = None
-        if self._answer is None:
-            self._fail("it was ended before it answered")
 
     def __enter__(self) -> Session:
         self.start()
@@ -131,11 +150,11 @@ class Session:
         self._answer = {"failed": reason}
         return self._answer
 
-    def _write(self, text: bytes) -> None:
+    def _write(self) -> None:
         assert self._process is not None
         assert self._process.stdin is not None
         with contextlib.suppress(OSError, ValueError), self._process.stdin as pipe:
-            pipe.write(text)
+            pipe.write(self._request)
 
     def _read(self) -> None:
         assert self._process is not None
@@ -143,7 +162,8 @@ class Session:
         with contextlib.suppress(OSError, ValueError), self._process.stdout as pipe:
             self._output = pipe.read(MAX_ANSWER + 1)
 
-    def _heard(self, timeout: float) -> dict[str, Any]:
+    def _heard(self, timeout: float) -> dict[str, Any] | None:
+        """What the child says; None where bubblewrap did not let it start."""
         if self._process is None or not self._threads:
             return {"failed": "nothing was asked"}
         end = time.monotonic() + timeout
@@ -156,6 +176,8 @@ class Session:
             status = self._process.wait(max(0.1, end - time.monotonic()))
         except subprocess.TimeoutExpired:
             return {"failed": f"it did not end within {timeout:g} s"}
+        if self.sandbox and status == _BWRAP_FAILED and not self._output:
+            return None
         try:
             answer = json.loads(self._output)
         except (ValueError, RecursionError):
@@ -172,6 +194,22 @@ class Session:
         if 0 < number < signal.NSIG:
             return f"it died of {signal.Signals(number).name}"
         return f"it ended with status {status} and no answer"
+
+
+_EARLY: list[Session] = []
+
+
+def start_early() -> None:
+    """Start a child before it is known what it will be asked, so that it is ready sooner."""
+    session = Session()
+    session.start()
+    _EARLY.append(session)
+    atexit.register(session.close)
+
+
+def take_session() -> Session:
+    """The child that was started early, if it was not handed out yet, or a new session."""
+    return _EARLY.pop() if _EARLY else Session()
 
 
 def _environment(folder: str) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from assay.analysis.configuration_faults import MissingKey, missing_keys
+from assay.analysis.configuration_reads import configuration_reads
 from assay.analysis.project import Project
 from assay.finding import Consequence, Severity
 from assay.rules.rule import Example, Outcome, Rule, Undecided
@@ -56,6 +57,7 @@ class MissingConfigurationKey(Rule):
     name = "missing-key"
     gate = "compose"
     requirements = ("E2.2", "D4.3", "E4.3")
+    decides = ("E2.2",)
     consequence = Consequence.CRASHES
     message = "`{key}` is read, and {where} has no such key"
     explanation = "Reading it raises {error}{further}."
@@ -140,11 +142,13 @@ class MissingConfigurationKey(Rule):
     def check(self, project: Project) -> Iterator[Outcome]:
         enactment = project.enactment
         if enactment.failed:
-            yield Undecided(f"the programs could not be enacted: {enactment.failed}", ("E2.2",))
+            yield Undecided(f"the programs could not be enacted: {enactment.failed}")
             return
-        for missing in missing_keys(project):
-            if missing.misplaced is None:
-                yield self._finding(missing)
+        found = [missing for missing in missing_keys(project) if missing.misplaced is None]
+        for missing in found:
+            yield self._finding(missing)
+        if not found and configuration_reads(project) is None:
+            yield Undecided("not every key that the programs read is known", ("E2.2",))
 
     def _finding(self, missing: MissingKey) -> Outcome:
         first = missing.reads[0]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import PurePosixPath
 
 from assay.analysis.enacted_runs import Program, Seen
+from assay.analysis.parameter_search import ParameterSearch
 from assay.analysis.project import Project
 from assay.finding import Consequence, Frame, Severity
 from assay.rules.rule import Example, Outcome, Rule, Undecided
@@ -82,6 +84,7 @@ class SearchedValueWithoutEffect(Rule):
     name = "searched-value-without-effect"
     gate = "compose"
     requirements = ("E7.3",)
+    decides = ("E7.3",)
     consequence = Consequence.BREAKS_CONTRACT
     message = "the search draws {names}, and nothing reads {them} afterwards"
     explanation = "{put}Trials differ in nothing that matters: the search is an expensive repetition ({which})."
@@ -142,6 +145,8 @@ class SearchedValueWithoutEffect(Rule):
                     yield Undecided(f"{program.path} was not enacted to its end: {program.reason}")
                 elif not self._matters(project, str(one.data["name"]), program):
                     reported.setdefault((one.file, one.function), []).append((str(one.data["name"]), one, program))
+        if not reported and not self._all_matter(project):
+            yield Undecided("not every searched name is known to reach a value that is read")
         for found in reported.values():
             names = list(dict.fromkeys(name for name, _, _ in found))
             first = found[0][1]
@@ -165,6 +170,23 @@ class SearchedValueWithoutEffect(Rule):
                 detail=f"no read of the value of {names[0]} in the enactment of {found[0][2].path}",
                 frames=tuple(Frame(write.file, write.line) for write in writes[:4]),
             )
+
+    def _all_matter(self, project: Project) -> bool:
+        """Whether every name that a run searches is certainly drawn, and something reads or computes with it."""
+        wanted = {(_run_of(item.run), item.name) for item in ParameterSearch(project).searched if item.active}
+        drawn = {
+            (program.run, str(one.data["name"]))
+            for one in project.enactment.seen("suggest")
+            if one.certain == "yes"
+            for program in one.programs
+        }
+        used = {
+            (program.run, mark)
+            for one in project.enactment.seen("read", "use")
+            for mark in one.data.get("marks") or ()
+            for program in one.programs
+        }
+        return bool(wanted) and wanted <= drawn and wanted <= used
 
     def _matters(self, project: Project, name: str, program: Program) -> bool:
         """Whether anything in a program depends on a searched value, or may."""
@@ -193,6 +215,11 @@ class SearchedValueWithoutEffect(Rule):
             if any(_is_below(one, str(path or "")) for one in paths):
                 return True
         return False
+
+
+def _run_of(path: str) -> str:
+    """The run that a run file configures, by its name."""
+    return PurePosixPath(path).stem
 
 
 def _is_alike(one: Program, other: Program) -> bool:

@@ -210,8 +210,13 @@ class Configurations:
         """
         budget = budget if budget is not None else [MAX_SIZE]
         budget[0] -= 1
-        if budget[0] < 0 or not isinstance(value, CONTAINERS):
-            return self.abstract(value)
+        if budget[0] < 0:
+            return ANYTHING
+        if not isinstance(value, CONTAINERS):
+            held = self.abstract(value)
+            if not isinstance(held, Choice):
+                return held
+            return choice([self._deep(one, budget) for one in held.values])
         is_open = self.is_open(value)
         region = self._region()
         empty = value._is_none() or value._is_missing()
@@ -228,6 +233,9 @@ class Configurations:
         names = [] if empty else list(value.keys())
         doubtful: set[object] = {name for name in names if (id(value), name) in self._doubtful}
         return Pairs({name: entry(name) for name in names}, is_open, region, path, doubtful=doubtful)
+
+    def _deep(self, value: object, budget: list[int]) -> object:
+        return self.container(value.config, None, budget) if isinstance(value, Node) else value
 
     def _raw(self, config: DictConfig | ListConfig, key: object, resolve: bool) -> object:
         try:
@@ -464,6 +472,8 @@ class Configurations:
             return self.copied(value)
         if isinstance(value, Pairs | Items) or (isinstance(value, str) and MARK not in value):
             plain = self.plain(value)
+            if isinstance(plain, str) and MARK in plain:
+                return ANYTHING
             try:
                 made = OmegaConf.create(plain)  # type: ignore[call-overload]
             except Exception:

@@ -814,6 +814,8 @@ class Machine:
             scope.doubt = doubt
             del self.regions[depth:]
         if status == NORMAL and node.orelse:
+            if scope.doubt:
+                self._doubtful(scope)
             if not breaks:
                 return self.block(node.orelse, scope)
             at_break = joined(breaks)
@@ -896,6 +898,8 @@ class Machine:
             scope.names[name] = _unsure(scope.names.get(name, ANYTHING))
         if not node.orelse:
             return NORMAL
+        if scope.doubt:
+            self._doubtful(scope)
         return (
             self.fork(scope, lambda: NORMAL, lambda: self.block(node.orelse, scope))
             if leaves

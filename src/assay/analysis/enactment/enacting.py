@@ -129,6 +129,7 @@ class _Stage:
         machine = Machine(self.python, self.texts, Modelled())
         machine.argv = Items([f"{ROOT}/{path}", *(ANYTHING if word is None else word for word in arguments)])
         machine.disk = disk
+        machine.heard = HEARD
         machine.environment.pairs.update(environment)
         entry = _Entry(self, machine, path, arguments)
         machine.entry = entry
@@ -145,7 +146,7 @@ class _Stage:
                 "composed": entry.composed,
                 "keys": entry.keys,
                 "entered": sorted(machine.entered),
-                "events": [event for event in machine.events if event["kind"] in HEARD],
+                "events": machine.events,
             }
         )
         if depth >= MAX_DEPTH:

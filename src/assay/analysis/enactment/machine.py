@@ -211,6 +211,7 @@ class Machine:
         self.resolvers: set[str] = set()
         self.moved = False
         self.entry: Callable[[Function, External], object] | None = None
+        self.heard: frozenset[str] | None = None
         self.changing, self.declared = _changing(files)
         self._module_paths = _module_paths(files)
         # the submission's own modules, under the names that a changed `sys.path` gives them
@@ -257,7 +258,9 @@ class Machine:
         return choice([old, new])
 
     def emit(self, kind: str, node: ast.AST | None, **data: object) -> None:
-        """Record an event."""
+        """Record an event, if anybody wants to hear of its kind."""
+        if self.heard is not None and kind not in self.heard:
+            return
         frame = self.frames[-1] if self.frames else None
         path = frame.file.path if frame else None
         certain = self.certainty()

@@ -79,7 +79,7 @@ class Modelled(Libraries):
         if marks and not _WRITING.match(path):
             machine.emit("use", node, marks=tuple(sorted(marks)), by=path)
         root = path.partition(".")[0]
-        if root in RECORDED:
+        if root in RECORDED and (machine.heard is None or "call" in machine.heard):
             machine.emit(
                 "call",
                 node,

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from assay.analysis.enactment import session as module
-from assay.analysis.enactment.session import Session, sandbox_works
+from assay.analysis.enactment import session as sessions
+from assay.analysis.enactment.session import Session, compile_once, sandbox_works
 
 ASK: dict[str, object] = {"config_dir": "config", "config_name": "config", "version_base": None}
 REQUEST: dict[str, object] = {
@@ -176,3 +177,17 @@ def test_a_bubblewrap_that_does_not_work_is_left_out(tmp_path, monkeypatch):
         session.send({"files": {}, "compositions": []})
         assert session.answer(30) == {"compositions": []}
         assert not session.sandbox
+
+
+@pytest.mark.parametrize(("there", "forbidden", "started"), [(False, False, 1), (True, False, 0), (False, True, 0)])
+def test_bytecode_is_written_once_because_the_sandbox_cannot(tmp_path, monkeypatch, there, forbidden, started):
+    kept = tmp_path / "kept.pyc"
+    if there:
+        kept.write_bytes(b"")
+    calls = []
+    monkeypatch.setattr(sessions.sys, "dont_write_bytecode", forbidden)
+    monkeypatch.setattr(sessions.importlib.util, "cache_from_source", lambda path: str(kept))
+    monkeypatch.setattr(sessions.subprocess, "Popen", lambda command, **options: calls.append(command))
+    compile_once()
+    assert len(calls) == started
+    assert all("compileall" in command and any(part.endswith("hydra") for part in command) for command in calls)

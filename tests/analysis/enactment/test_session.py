@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import signal
 import subprocess
@@ -12,7 +13,6 @@ from pathlib import Path
 import pytest
 
 from assay.analysis.enactment import session as module
-from assay.analysis.enactment import session as sessions
 from assay.analysis.enactment.session import Session, compile_once, sandbox_works
 
 ASK: dict[str, object] = {"config_dir": "config", "config_name": "config", "version_base": None}
@@ -185,9 +185,9 @@ def test_bytecode_is_written_once_because_the_sandbox_cannot(tmp_path, monkeypat
     if there:
         kept.write_bytes(b"")
     calls = []
-    monkeypatch.setattr(sessions.sys, "dont_write_bytecode", forbidden)
-    monkeypatch.setattr(sessions.importlib.util, "cache_from_source", lambda path: str(kept))
-    monkeypatch.setattr(sessions.subprocess, "Popen", lambda command, **options: calls.append(command))
+    monkeypatch.setattr(sys, "dont_write_bytecode", forbidden)
+    monkeypatch.setattr(importlib.util, "cache_from_source", lambda path: str(kept))
+    monkeypatch.setattr(subprocess, "Popen", lambda command, **options: calls.append(command))
     compile_once()
     assert len(calls) == started
     assert all("compileall" in command and any(part.endswith("hydra") for part in command) for command in calls)

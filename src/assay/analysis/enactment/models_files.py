@@ -24,11 +24,15 @@ _FOUND = "pathlib.Path().glob()"
 
 
 def place_of(machine: Machine, text: str) -> str:
-    """Where in the submission a path leads; the path itself where it leads elsewhere."""
+    """Where in the submission a path leads; the path itself where it leads elsewhere.
+
+    Where Hydra has changed the working directory, a relative path to a file of the submission leads nowhere. That is
+    LCH003; here the program goes on as if it were repaired.
+    """
     if text == ROOT or text.startswith(ROOT + "/"):
         text = text[len(ROOT) :].lstrip("/")
     elif machine.moved and not text.startswith("/"):
-        return f"?/{text}"
+        return text if text in machine.texts else f"?/{text}"
     parts: list[str] = []
     for part in PurePosixPath(text).parts:
         if part == ".." and parts:
@@ -50,7 +54,7 @@ def text_at(machine: Machine, text: str) -> str | None:
 def exists(machine: Machine, text: str) -> object:
     """Whether there is a file or folder at a path; unknown for what a run may have made or removed."""
     place = place_of(machine, text)
-    if place in machine.disk:
+    if place in machine.disk or (machine.moved and not text.startswith("/")):
         return ANYTHING
     if place in machine.texts or place in machine.files:
         return True

@@ -16,7 +16,6 @@ import operator
 from argparse import ArgumentParser
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
-from functools import lru_cache
 from pathlib import PosixPath, PurePosixPath
 from types import TracebackType
 from typing import Any
@@ -25,6 +24,16 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.resolvers import oc
 
 from assay.analysis.enactment.configurations import CONTAINERS, DICT_METHODS, LIST_METHODS, Configurations, RaisedError
+from assay.analysis.enactment.exception_names import SAME_EXCEPTION, catches, library_exception
+from assay.analysis.enactment.syntax_questions import (
+    as_load,
+    captured,
+    changing,
+    leaves,
+    module_paths,
+    stored_names,
+    yields,
+)
 from assay.analysis.enactment.values import (
     ABSENT,
     ANYTHING,
@@ -61,8 +70,6 @@ MAX_EVENTS = 4_000
 MAX_BITS = 256
 MAX_SHAKEN = 2_000
 MAX_ITEMS = 1_000
-MAX_FILES = 256
-MAX_SYNTAX = 8_192
 MAX_AGAIN = 2
 ROOT = "/submission"
 NOT_FOLLOWED = "it could not be followed"
@@ -212,8 +219,8 @@ class Machine:
         self.moved = False
         self.entry: Callable[[Function, External], object] | None = None
         self.heard: frozenset[str] | None = None
-        self.changing, self.declared = _changing(files)
-        self._module_paths = _module_paths(files)
+        self.changing, self.declared = changing(files)
+        self._module_paths = module_paths(files)
         # the submission's own modules, under the names that a changed `sys.path` gives them
         self.own_names = frozenset(name.rpartition(".")[2] for name in self._module_paths)
         self._seen: set[object] = set()
@@ -541,7 +548,7 @@ class Machine:
         return NORMAL
 
     def _augmented(self, node: ast.AugAssign, scope: Scope) -> str:
-        load = _as_load(node.target)
+        load = as_load(node.target)
         old = self.eval(load, scope)
         new = self.eval(node.value, scope)
         if isinstance(old, Items) and old.kind == "list" and isinstance(node.op, ast.Add):
@@ -853,8 +860,8 @@ class Machine:
         ends: bool,
     ) -> str:
         """Enact the body once for all turns: what it changes is not known when it begins."""
-        tested = _stored_names(node.test) if isinstance(node, ast.While) else frozenset()
-        for name in _stored_names(*node.body) | tested:
+        tested = stored_names(node.test) if isinstance(node, ast.While) else frozenset()
+        for name in stored_names(*node.body) | tested:
             if name in scope.names and not isinstance(scope.names[name], Node | Function | Class | Module):
                 scope.names[name] = choice([scope.names[name], External("?", marks_of(scope.names[name]))])
         before = dict(scope.names)
@@ -1074,7 +1081,7 @@ class Machine:
         if not node.finalbody:
             return self._attempted(node, scope)
         tries = len(self.tries)
-        if _leaves(node.finalbody, ast.Return, ast.Break, ast.Continue):
+        if leaves(node.finalbody, ast.Return, ast.Break, ast.Continue):
             # leaving it that way takes the place of an exception
             self.tries.append(Attempt(("?",), len(self.regions)))
         try:
@@ -1142,7 +1149,7 @@ class Machine:
         after = scope.names
         # where in the body an exception comes is not known, so what the body binds may be bound or not
         start = dict(joined([before, after]))
-        for name in _stored_names(*body):
+        for name in stored_names(*body):
             if name in start:
                 start[name] = _unsure(start[name])
         ends: list[tuple[str, dict[str, object]]] = []
@@ -1214,7 +1221,7 @@ class Machine:
                 names.append(one.node.name)
             elif isinstance(one, External) and one.path != "?" and not one.path.endswith((")", "]")):
                 name = one.path.rpartition(".")[2]
-                names += [_SAME_EXCEPTION.get(name, name)]
+                names += [SAME_EXCEPTION.get(name, name)]
             else:
                 names.append("?")
         return names
@@ -1276,7 +1283,7 @@ class Machine:
         for case in node.cases:
             known = self._pattern(case.pattern, subject, scope)
             if known is None or ways:
-                for name in _captured(case.pattern):
+                for name in captured(case.pattern):
                     self.bind(scope, name, ANYTHING)
             if case.guard is not None and known is not False:
                 guard: bool | None = None
@@ -1953,7 +1960,7 @@ class Machine:
 
     def _runs_later(self, body: FunctionNode) -> bool:
         """Whether a call does not carry out the body: that of a generator, or of a coroutine."""
-        return isinstance(body, ast.AsyncFunctionDef) or _yields(body)
+        return isinstance(body, ast.AsyncFunctionDef) or yields(body)
 
     def _generator(self, callee: Function, scope: Scope, node: ast.AST) -> object:
         """A generator or coroutine: its body is carried out as far as somebody asks."""
@@ -2551,36 +2558,7 @@ def join_path(one: str, other: str) -> str:
     return str(PurePosixPath(one) / other)
 
 
-def python_exception(name: str) -> tuple[str, ...]:
-    """Names of an exception of Python and of its bases."""
-    found = getattr(builtins, name, None)
-    if isinstance(found, type) and issubclass(found, BaseException):
-        return tuple(one.__name__ for one in found.__mro__ if one is not object)
-    return ()
-
-
-def library_exception(path: str) -> tuple[str, ...]:
-    """Names of an exception by its path, and of its bases; `?` where these are not known."""
-    name = path.rpartition(".")[2]
-    if path == name:
-        known = python_exception(_SAME_EXCEPTION.get(name, name))
-        if known:
-            return known
-    return (name or "?", "?", "Exception", "BaseException")
-
-
 # https://docs.python.org/3/library/exceptions.html#OSError
-_SAME_EXCEPTION = {"IOError": "OSError", "EnvironmentError": "OSError"}
-
-
-def catches(handled: tuple[str, ...], names: tuple[str, ...]) -> bool | None:
-    """Whether handlers for some exceptions catch one with these names; None where it is not known."""
-    if any(one != "?" and (one in names or one in ("BaseException", "*")) for one in handled):
-        return True
-    if "?" in handled:
-        return None
-    # an exception whose bases are not known may be caught by the name of one of them
-    return None if "?" in names else False
 
 
 def _swallowed(value: object) -> tuple[str, ...]:
@@ -2627,44 +2605,6 @@ def joined(ways: list[dict[str, object]]) -> dict[str, object]:
                     values.append(other)
             found[name] = value if len(values) == 1 else choice(values)
     return found
-
-
-@lru_cache(MAX_SYNTAX)
-def _stored_names(*body: ast.AST) -> frozenset[str]:
-    """Names that statements or expressions bind, at any depth, functions left out."""
-    found: set[str] = set()
-    pending: list[ast.AST] = list(body)
-    while pending:
-        node = pending.pop()
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            found.add(node.id)
-        if not isinstance(node, FunctionNode | ast.ClassDef | ast.Lambda):
-            pending += ast.iter_child_nodes(node)
-    return frozenset(found)
-
-
-def _leaves(body: list[ast.stmt], *kinds: type[ast.stmt]) -> bool:
-    """Whether there are statements of some kinds among others, at any depth, functions left out."""
-    pending: list[ast.AST] = list(body)
-    while pending:
-        node = pending.pop()
-        if isinstance(node, kinds):
-            return True
-        if not isinstance(node, FunctionNode | ast.ClassDef | ast.Lambda):
-            pending += ast.iter_child_nodes(node)
-    return False
-
-
-@lru_cache(MAX_SYNTAX)
-def _yields(node: FunctionNode) -> bool:
-    pending: list[ast.AST] = list(node.body)
-    while pending:
-        one = pending.pop()
-        if isinstance(one, ast.Yield | ast.YieldFrom):
-            return True
-        if not isinstance(one, FunctionNode | ast.ClassDef | ast.Lambda):
-            pending += ast.iter_child_nodes(one)
-    return False
 
 
 def held(words: dict[str, object]) -> dict[object, object]:
@@ -2726,17 +2666,6 @@ _KEEPING_BASES = (
 )  # fmt: skip
 
 
-def _captured(pattern: ast.pattern) -> list[str]:
-    """The names that a pattern binds."""
-    found: list[str] = []
-    for node in ast.walk(pattern):
-        if isinstance(node, ast.MatchAs | ast.MatchStar) and node.name:
-            found.append(node.name)
-        elif isinstance(node, ast.MatchMapping) and node.rest:
-            found.append(node.rest)
-    return found
-
-
 def _names_root(*values: object) -> bool:
     """Whether a text names the folder of the submission, which has another name where it runs."""
     return any(isinstance(value, str) and ROOT in value for value in values)
@@ -2758,20 +2687,6 @@ _METHODS: dict[str, frozenset[str]] = {
     "FilePath": frozenset(name for name in dir(PosixPath) if callable(getattr(PosixPath, name))),
     "Parser": frozenset(dir(ArgumentParser)),
 }
-
-
-def _as_load(target: ast.expr) -> ast.expr:
-    """A target as an expression that reads it."""
-    made: ast.expr
-    if isinstance(target, ast.Name):
-        made = ast.Name(target.id, ast.Load())
-    elif isinstance(target, ast.Attribute):
-        made = ast.Attribute(target.value, target.attr, ast.Load())
-    elif isinstance(target, ast.Subscript):
-        made = ast.Subscript(target.value, target.slice, ast.Load())
-    else:
-        return target
-    return ast.copy_location(made, target)
 
 
 def _is_small(op: ast.operator, one: Any, other: Any) -> bool:
@@ -2801,28 +2716,3 @@ def _is_something(value: External) -> bool:
 
 
 _PLAIN_LIBRARIES = frozenset({"torch", "transformers", "datasets", "peft", "sklearn", "scipy", "numpy", "pandas"})
-
-
-def _changing(files: dict[str, PythonFile]) -> tuple[frozenset[str], frozenset[str]]:
-    """Attributes that are assigned outside of constructors, and names that a function declares global or nonlocal."""
-    found = [_changing_in(file) for file in files.values()]
-    return frozenset().union(*(one for one, _ in found)), frozenset().union(*(one for _, one in found))
-
-
-@lru_cache(MAX_FILES)
-def _changing_in(file: PythonFile) -> tuple[frozenset[str], frozenset[str]]:
-    attributes: set[str] = set()
-    declared: set[str] = set()
-    for node in file.nodes:
-        if isinstance(node, ast.Global | ast.Nonlocal):
-            declared.update(node.names)
-        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
-            function = file.function_of(node)
-            if function is None or function.name not in ("__init__", "__post_init__"):
-                attributes.add(node.attr)
-    return frozenset(attributes), frozenset(declared)
-
-
-def _module_paths(files: dict[str, PythonFile]) -> dict[str, str]:
-    """The dotted names under which a program started from the root imports the files."""
-    return {file.module: path for path, file in files.items()}

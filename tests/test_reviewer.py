@@ -7,8 +7,8 @@ import pytest
 import assay
 from assay.contracts import builtin_names, load_contract
 from assay.errors import InputError
-from assay.finding import Severity
-from assay.reviewer import choose_contract
+from assay.finding import Evidence, Finding, Frame, Severity
+from assay.reviewer import _without_repetitions, choose_contract
 from assay.rules import Rule
 from assay.rules.rule import NotApplicable, Undecided
 from assay.submission import SourceFile, Submission
@@ -255,3 +255,62 @@ def test_a_warning_leaves_the_row_of_a_silent_rule_undecided():
     assert row.status == "undecided"
     assert row.reason == "a warning, but no proof"
     assert verdict.ready
+
+
+_ENTRY = (
+    "import hydra\nimport optuna\n\n\ndef fit(lr):\n    return lr * 2\n\n\n"
+    "def objective(trial, space):\n"
+    "    return fit(*[trial.suggest_float(name, one.low, one.high) for name, one in space.items()])\n\n\n"
+    "@hydra.main(version_base=None, config_path='../config', config_name='config')\ndef main(cfg):\n"
+    "    if cfg.mode == 'full':\n        study = optuna.create_study()\n"
+    "        study.optimize(lambda trial: objective(trial, cfg.optuna.search_space), n_trials=cfg.optuna.n_trials)\n"
+    "        print(fit(**study.best_params))\n"
+    "    print(cfg.run_id, {})\n\n\nmain()\n"
+)
+_RUN = (
+    "# @package _global_\nrun_id: a\nmethod: m\nmodel: {name: n}\ndataset: {name: d}\ntraining: {lr: 0.1}\n"
+    "optuna:\n  n_trials: 3\n  search_space: {lr: {type: uniform, low: 0.1, high: 1.0}}\n"
+)
+
+
+def enacted(read):
+    files = {
+        "src/main.py": _ENTRY.replace("{}", read),
+        "config/config.yaml": "defaults:\n  - _self_\n  - run: ???\n\nresults_dir: r\nmode: full\n",
+        "config/run/a.yaml": _RUN,
+    }
+    return assay.review(submission(files), contract="experiment")
+
+
+def test_a_row_is_met_where_every_read_is_known():
+    verdict = enacted("cfg.training.lr")
+    rows = {row.id: (row.status, row.decided_by) for row in verdict.requirements}
+    assert rows["E2.2"] == ("met", "compose")
+    assert verdict.evidence == ("static", "compose")
+
+
+@pytest.mark.parametrize("read", ["cfg[open('name').read()]", "optuna.load(cfg)"])
+def test_a_read_that_is_not_known_leaves_the_row_open(read):
+    assert status(enacted(read), "E2.2").status == "undecided"
+
+
+def test_a_key_that_is_missing_violates_the_row():
+    assert status(enacted("cfg.training.warmup"), "E2.2").status == "violated"
+
+
+def test_a_rule_yields_to_another_at_the_same_place_unless_that_one_weighs_less():
+    def found(rule, severity, line=3, frames=()):
+        return Finding(
+            rule, ("E1.2",), severity, None, "m", "e", "r", file="src/a.py", line=line,
+            evidence=Evidence("static", "", tuple(Frame("src/a.py", one) for one in frames)),
+        )  # fmt: skip
+
+    mine = found("API021", Severity.BLOCKING)
+    for other in (found("API001", Severity.BLOCKING), found("API001", Severity.BLOCKING, 9, (3,))):
+        assert _without_repetitions([mine, other]) == [other]
+    for other in (
+        found("API001", Severity.WARNING),
+        found("API001", Severity.BLOCKING, 9),
+        found("CFG003", Severity.BLOCKING),
+    ):
+        assert _without_repetitions([mine, other]) == [mine, other]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from assay.analysis.dispatch import Missed, kind_of, missed_choices, stand_ins_only
 from assay.analysis.project import Project
-from assay.finding import Consequence, Frame
+from assay.finding import Consequence
 from assay.rules.rule import Example, Outcome, Rule
+from assay.rules.unimplemented_choice import unimplemented
 
 _MAIN = (
     "import subprocess, sys\n\n\ndef main():\n"
@@ -128,46 +128,4 @@ class UnimplementedModel(Rule):
     )
 
     def check(self, project: Project) -> Iterator[Outcome]:
-        places: dict[tuple[str, int, str], list[Missed]] = {}
-        for missed in missed_choices(project):
-            if kind_of(missed.path, missed.function, missed.file) == "model":
-                line = getattr(missed.place, "lineno", 0)
-                places.setdefault((missed.file, line, missed.value), []).append(missed)
-        for (file, _, value), found in places.items():
-            first = found[0]
-            more = f" (and {len(found) - 1} more run{'s' if len(found) > 2 else ''})" if len(found) > 1 else ""
-            calls = tuple(Frame(path, line) for path, line in first.calls)
-            yield self.finding(
-                file,
-                first.place,
-                symbol=first.function,
-                run=first.run or None,
-                detail=f"{'.'.join(first.path)}: {value}",
-                frames=(Frame(first.run_file, first.line), *calls),
-                function=first.function,
-                value=value,
-                run_file=f"{first.run_file}:{first.line}",
-                path=".".join(first.path),
-                raised=first.raised,
-                known=", ".join(first.implemented[:8]) or "nothing",
-                more=more,
-                who=first.run,
-            )
-        if not {"D2.2", "E4.1"}.intersection(project.contract.ids):
-            return
-        reported = {(file, line) for file, line, _ in places}
-        for choice in stand_ins_only(project, "model"):
-            if (choice.file, choice.place.lineno) in reported:
-                continue
-            yield self.finding(
-                choice.file,
-                choice.place,
-                consequence=Consequence.BREAKS_CONTRACT,
-                requirements=("D2.2", "E4.1"),
-                symbol=choice.function,
-                message="{function} refuses every model but a stand-in ({known})",
-                explanation="No run of the experiment can use a model of its own.",
-                repair="Implement the experiment's model in {function}.",
-                function=choice.function,
-                known=", ".join(choice.options[:8]),
-            )
+        yield from unimplemented(self, project, "model", ("D2.2", "E4.1"))

@@ -47,13 +47,12 @@ class Source:
         classes: Classes whose members are told, by the name under which people reach them; where they are written
             under another, `name=place`.
         calls: Functions and classes whose keyword arguments are told, likewise.
-        releases: The releases to read; empty for the first release of each minor version.
+        releases: The releases to read besides the newest; empty for the first release of each minor version.
         understood: See `Library`.
         refused: See `Library`.
         also: Names of compiled parts that no text tells, as importing the newest release showed.
         dropped: First release, end, and names that its text holds there only to refuse them.
         opened: Modules that make names by computing them.
-        lasting: Ends of names that a module goes on to serve once it had them, by a fallback of its `__getattr__`.
     """
 
     distribution: str
@@ -66,7 +65,6 @@ class Source:
     also: Mapping[str, str] = field(default_factory=dict)
     dropped: Mapping[str, tuple[tuple[str, str, str], ...]] = field(default_factory=dict)
     opened: tuple[str, ...] = ()
-    lasting: tuple[str, ...] = ()
 
 
 SUGGEST = tuple(
@@ -113,11 +111,21 @@ COMPILED_TORCH = (
     "set_autocast_ipu_dtype set_autocast_ipu_enabled set_autocast_xla_dtype set_autocast_xla_enabled uint1 uint2 uint3 "
     "uint4 uint5 uint6 uint7 "
     # what plug-ins for other devices add
-    "npu mlu hpu musa gcu sdaa xla"
+    "npu mlu hpu musa gcu sdaa xla neuron tpu"
 )
 # Names under which torch takes the arguments of its functions besides its own, for the sake of numpy
 # (torch/csrc/utils/python_arg_parser.cpp: numpy_compatibility_arg_names).
 NUMPY_NAMES = ("axis", "keepdims", "x", "a", "x1", "x2")
+
+# The first release of each minor version that was not withdrawn.
+TRANSFORMERS = (
+    "4.21.0", "4.22.0", "4.23.0", "4.24.0", "4.25.1", "4.26.0", "4.27.0", "4.28.0", "4.29.0", "4.30.0",
+    "4.31.0", "4.32.0", "4.33.0", "4.34.0", "4.35.0", "4.36.0", "4.37.0", "4.38.0", "4.39.0", "4.40.0",
+    "4.41.0", "4.42.0", "4.43.0", "4.44.0", "4.45.0", "4.46.1", "4.47.0", "4.48.0", "4.49.0", "4.50.0",
+    "4.51.0", "4.52.1", "4.53.0", "4.54.0", "4.55.0", "4.56.0", "4.57.1", "5.0.0", "5.1.0", "5.2.0",
+    "5.3.0", "5.4.0", "5.5.0", "5.6.0", "5.7.0", "5.8.0", "5.9.0", "5.10.1", "5.11.0", "5.12.0",
+    "5.13.0", "5.14.0", "5.15.0", "5.16.0", "5.17.0", "5.18.0", "5.19.0", "5.20.0", "5.21.0",
+)  # fmt: skip
 
 SOURCES = (
     Source(
@@ -379,7 +387,7 @@ SOURCES = (
             "torch.autograd.backward",
             "torch.nn.utils.clip_grad_norm_",
         ),
-        releases=("1.13.0", "2.3.0", "2.6.0", "2.9.0"),
+        releases=("1.13.0", *(f"2.{minor}.0" for minor in range(15))),
         understood=("torch", "torch.func", "torch.distributions"),
         also={"torch": COMPILED_TORCH},
     ),
@@ -436,36 +444,8 @@ SOURCES = (
             "transformers.get_scheduler=transformers.optimization.get_scheduler",
             "transformers.set_seed=transformers.trainer_utils.set_seed",
         ),
-        releases=(
-            "4.21.0",
-            "4.26.0",
-            "4.28.0",
-            "4.30.0",
-            "4.32.0",
-            "4.34.0",
-            "4.36.0",
-            "4.38.0",
-            "4.40.0",
-            "4.41.0",
-            "4.42.0",
-            "4.44.0",
-            "4.45.0",
-            "4.46.0",
-            "4.47.0",
-            "4.49.0",
-            "4.51.0",
-            "4.53.0",
-            "4.55.0",
-            "4.57.0",
-            "5.0.0",
-            "5.4.0",
-            "5.8.0",
-            "5.12.0",
-            "5.16.0",
-            "5.20.0",
-        ),
+        releases=TRANSFORMERS,
         understood=("transformers",),
-        lasting=("Fast", "Tokenizer", "DummyObject"),
     ),
     Source(
         "peft",
@@ -620,10 +600,6 @@ def read(source: Source, chosen: list[str], keep: Path) -> tuple[Seen, Seen]:
                 found.found.update(dict.fromkeys(NUMPY_NAMES))
             if found is not None:
                 _note(keywords, ("call", name), found, release)
-    for names in members.values():
-        for name, held in names.items():
-            if name.endswith(source.lasting):
-                names[name] = [one for one in chosen if Version(one) >= Version(held[0])]
     return members, keywords
 
 

@@ -23,6 +23,9 @@ _HARMLESS = frozenset(
         "NamedTuple", "TypedDict", "type", "_RequestMethods",
     }
 )  # fmt: skip
+# The call by which a package of transformers makes its names from its files, and its table of tokenizers' converters.
+_LAZY = "define_import_structure"
+_CONVERTERS = "SLOW_TO_FAST_CONVERTERS"
 _META = frozenset({"ABCMeta", "EnumMeta", "Singleton"})
 # Decorators after which a function still takes the arguments that its text names.
 _TRANSPARENT = frozenset(
@@ -100,6 +103,7 @@ class Library:
             return names
         self._busy.add(module)
         places = self.texts(module)
+        lazy = self.lazy_folder(module)
         folder = self.root / module.replace(".", "/")
         if folder.is_dir():
             for entry in folder.iterdir():
@@ -109,14 +113,83 @@ class Library:
         if not places:
             names.open = "no text" if not folder.is_dir() else ""
         for place in places:
-            for statement in _statements(self.tree(place).body):
+            # what is imported for type checkers only is not there once a lazy module has taken the place of this one
+            for statement in _statements(self.tree(place).body, checked=lazy is None):
                 self._bind(module, place, statement, names)
+        if lazy is not None:
+            self._bind_lazily(module, lazy, names)
         for name in self._listed(module):
             names.found.setdefault(name, None)
         if module in self.understood:
             names.open = ""
         self._busy.discard(module)
         return names
+
+    def lazy_folder(self, module: str) -> Path | None:
+        """The folder from whose files a module makes its names as it is imported (`define_import_structure`, since
+        transformers 4.47); None where it does not."""
+        for place in self.texts(module):
+            if place.name != "__init__.py" or _LAZY not in place.read_text(encoding="utf-8"):
+                continue
+            for node in ast.walk(self.tree(place)):
+                if isinstance(node, ast.Call) and _dotted(node.func) == _LAZY and node.args:
+                    return place.parent.joinpath(*(word for word in _words(node.args[0]) if word != "__file__"))
+        return None
+
+    def _bind_lazily(self, module: str, folder: Path, names: Names) -> None:
+        """Bind what the files of a folder offer to a lazy module, whatever their backends.
+
+        Each file offers what its `__all__` lists and what it decorates with `requires` or, earlier, `export`. Where a
+        backend is missing, a file of dummies stands in, whose names `dir` lists. A name that the lazy module does not
+        have may still be answered by its `__getattr__`, for the sake of names that went away.
+        """
+        for place in sorted(folder.rglob("*.py")):
+            if place.name == "__init__.py" or place.name.startswith("convert_"):
+                continue
+            parts = place.relative_to(self.root).with_suffix("").parts
+            names.found.update(dict.fromkeys(self._listed(".".join(parts))))
+            text = place.read_text(encoding="utf-8")
+            if "@requires" in text or "@export" in text:
+                for statement in self.tree(place).body:
+                    if isinstance(statement, Function | ast.ClassDef) and any(
+                        _dotted(item.func if isinstance(item, ast.Call) else item) in ("requires", "export")
+                        for item in statement.decorator_list
+                    ):
+                        names.found[statement.name] = None
+        for place in self.texts(module):
+            for node in ast.walk(self.tree(place)):
+                if not isinstance(node, ast.Call) or not node.args:
+                    continue
+                if _dotted(node.func) == "dir" and (origin := names.found.get(_dotted(node.args[0]))) is not None:
+                    listed = self.names(origin[0] if origin[1] is None else f"{origin[0]}.{origin[1]}")
+                    names.found.update(dict.fromkeys(listed.found))
+                elif isinstance(node.func, ast.Attribute) and node.func.attr == "rglob":
+                    # transformers 5.4 to 5.20 sets an alias for each of these files: its name and `_fast`
+                    pattern = node.args[0].value if isinstance(node.args[0], ast.Constant) else ""
+                    names.found.update((f"{place.stem}_fast", None) for place in folder.rglob(str(pattern) or "-"))
+        self._bind_fallbacks(module, names)
+
+    def _bind_fallbacks(self, module: str, names: Names) -> None:
+        """Bind the names that the `__getattr__` of a lazy module answers for by others: `...Fast` by the name without
+        that ending, and a tokenizer by one that has the same converter."""
+        found = self.definition(f"{module}.utils.import_utils", "_LazyModule")
+        if found is None:
+            return
+        endings = {
+            text
+            for node in ast.walk(found[1])
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "endswith"
+            for text in _words(node)
+        }
+        if any(isinstance(node, ast.alias) and node.name == _CONVERTERS for node in ast.walk(found[1])):
+            for place in self.texts(f"{module}.convert_slow_tokenizer"):
+                for statement in self.tree(place).body:
+                    if isinstance(statement, ast.Assign) and _dotted(statement.targets[0]) == _CONVERTERS:
+                        names.found.update(dict.fromkeys(_words(statement)))
+        for ending in endings:
+            if ending.endswith("Fast"):
+                plain = ending.removesuffix("Fast")
+                names.found.update(dict.fromkeys(f"{name}Fast" for name in [*names.found] if name.endswith(plain)))
 
     def _bind(self, module: str, place: Path, statement: ast.stmt, names: Names) -> None:
         if isinstance(statement, Function | ast.ClassDef):
@@ -389,16 +462,19 @@ def _is_dataclass(node: ast.ClassDef) -> bool:
     return any(_dotted(item).rpartition(".")[2] == "dataclass" for item in made)
 
 
-def _statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
-    """The statements of a module or class, those under its branches included."""
+def _statements(body: list[ast.stmt], *, checked: bool = True) -> Iterator[ast.stmt]:
+    """The statements of a module or class, those under its branches included; what stands below `if TYPE_CHECKING`
+    only where `checked` says so."""
     for statement in body:
-        yield statement
+        hidden = not checked and isinstance(statement, ast.If) and _dotted(statement.test) == "TYPE_CHECKING"
+        if not hidden:
+            yield statement
         if isinstance(statement, Function | ast.ClassDef):
             continue
-        for name in ("body", "orelse", "finalbody"):
-            yield from _statements(getattr(statement, name, []))
+        for name in ("orelse",) if hidden else ("body", "orelse", "finalbody"):
+            yield from _statements(getattr(statement, name, []), checked=checked)
         for handler in getattr(statement, "handlers", []):
-            yield from _statements(handler.body)
+            yield from _statements(handler.body, checked=checked)
 
 
 def _words(node: ast.AST) -> Iterator[str]:

@@ -23,6 +23,7 @@ from assay.analysis.dataset_knowledge import (
     unknown_configuration,
     unknown_split,
 )
+from assay.analysis.dataset_library import library_version
 from assay.analysis.dataset_uses import uses_of
 from assay.analysis.dispatch import kind_of, missed_choices
 from assay.analysis.fact_table import read_table
@@ -30,7 +31,7 @@ from assay.analysis.project import Project
 from assay.analysis.python_source import PythonFile
 from assay.contracts import load_contract
 from assay.finding import Consequence, Finding, Severity
-from assay.rules.dat.dat008_loading_script import LoadingScript, library_version
+from assay.rules.dat.dat008_loading_script import LoadingScript
 from assay.submission import SourceFile, Submission
 
 
@@ -41,6 +42,20 @@ def project_of(files, contract="experiment", as_of=None):
 
 def asked(*positional, is_open=False, **keywords):
     return read_request(Called(LOADER, "a.py", 1, positional, keywords, is_open))
+
+
+def test_an_old_name_stands_for_the_dataset_that_the_hub_redirects_it_to():
+    assert known_datasets()["glue"].id == "nyu-mll/glue"
+    # the author's own repository is another one
+    for name, owner in (("c4", "allenai"), ("banking77", "PolyAI")):
+        assert known_datasets()[name].id == f"legacy-datasets/{name}"
+        assert known_datasets()[f"{owner}/{name}"].id == f"{owner}/{name}"
+
+
+def test_the_thread_that_saw_a_script_stands_last_among_the_sources():
+    for dataset in known_datasets().values():
+        if dataset.script_seen is not None:
+            assert any(part in dataset.source.rpartition(" ")[2] for part in ("/issues/", "/pull/")), dataset.id
 
 
 def test_there_are_the_datasets_that_papers_use():

@@ -150,6 +150,13 @@ def test_these_are_not_there_in_the_newest_release(path):
         "torch.float32",
         "transformers.GPT2TokenizerFast",
         "transformers.AutoModelForCausalLM",
+        # made from the files of the models, and answered for by others
+        "transformers.Qwen3ForCausalLM",
+        "transformers.BertTokenizerFast",
+        "transformers.CLIPImageProcessorFast",
+        "transformers.LongformerTokenizer",
+        # a plug-in for a device adds it
+        "torch.neuron",
         "optuna.samplers.TPESampler",
         "wandb.log",
         "matplotlib.pyplot.tight_layout",
@@ -173,6 +180,23 @@ def test_the_release_follows_from_the_range_and_the_day():
     always = interface("datasets>=3").missing_part("datasets.load_metric")
     assert always is not None
     assert always.always
+
+
+def test_a_name_that_transformers_never_had_is_missing_for_certain():
+    for requirement in ("transformers", "transformers>=4.40,<5", "transformers==4.48.3"):
+        absence = interface(requirement).missing_part("transformers.AutoModelForEverything")
+        assert absence is not None
+        assert absence.sure
+        # of the releases before 4.21 nothing is known
+        assert absence.always is (requirement != "transformers")
+
+
+def test_a_name_that_transformers_lost_is_missing_only_since_then():
+    assert interface("transformers<5").missing_part("transformers.BeitFeatureExtractor") is None
+    absence = interface("transformers>=5").missing_part("transformers.BeitFeatureExtractor")
+    assert absence is not None
+    assert absence.always
+    assert absence.gone == "5.0.0"
 
 
 def test_a_lock_file_settles_the_release():

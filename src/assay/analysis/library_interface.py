@@ -152,6 +152,9 @@ class LibraryInterface:
     def _absence(self, distribution: str, owner: str, name: str, known: tuple[Stretch, ...]) -> Absence | None:
         if not known or name.startswith("_"):
             return None
+        every = len(_texts_of_looked_at(distribution))
+        if any(one.first == 0 and one.end == every and name in one.names for one in known):
+            return None
         key = (owner, name, any(OPEN in stretch.names for stretch in known))
         if key not in self._told:
             self._told[key] = self._tell(distribution, owner, name, known)
@@ -172,8 +175,6 @@ class LibraryInterface:
         comes = [looked[span.first] for span in spans if span.first and looked[span.first] > newest]
         if not choice.asked and (gone or comes):
             return None
-        # transformers makes its names from the files of every model as it is imported: reading misses some
-        told = owner != "transformers" or f"{owner}.{name}" in _replaced_names()
         there = _names_in(distribution, known, newest)
         near = difflib.get_close_matches(name, sorted(there), n=1, cutoff=0.75) if len(there) < 8_000 else []
         return Absence(
@@ -183,8 +184,8 @@ class LibraryInterface:
             newest,
             str(max(gone)) if gone else "",
             str(min(comes)) if comes and not gone else "",
-            always=not elsewhere and choice.asked and told,
-            sure=choice.asked and told and (not elsewhere or not self._capped(distribution)),
+            always=not elsewhere and choice.asked,
+            sure=choice.asked and (not elsewhere or not self._capped(distribution)),
             near=near[0] if near else "",
         )
 
@@ -283,12 +284,6 @@ def distribution_of(path: str) -> str:
 
 
 @cache
-def _replaced_names() -> frozenset[str]:
-    """The whole names of which the documentation says that they went away."""
-    return frozenset(row["name"] for row in read_table("replaced") if not row["argument"])
-
-
-@cache
 def _distribution_of(module: str) -> str:
     found = provides(module) & _with_members()
     return next(iter(found)) if len(found) == 1 else ""
@@ -333,6 +328,11 @@ def releases(distribution: str) -> tuple[Release, ...]:
 def looked_at(distribution: str) -> tuple[Version, ...]:
     """The releases whose wheels were read, oldest first."""
     return tuple(one.version for one in releases(distribution) if one.looked)
+
+
+@cache
+def _texts_of_looked_at(distribution: str) -> tuple[str, ...]:
+    return tuple(row["version"] for row in _release_rows().get(distribution, ()) if row["looked"])
 
 
 @cache
@@ -381,9 +381,9 @@ def _keyword_rows() -> dict[str, list[dict[str, str]]]:
 
 
 def _stretch(distribution: str, row: dict[str, str]) -> Stretch:
-    looked = looked_at(distribution)
-    first = looked.index(Version(row["since"])) if row["since"] else 0
-    end = looked.index(Version(row["gone"])) if row["gone"] else len(looked)
+    looked = _texts_of_looked_at(distribution)
+    first = looked.index(row["since"]) if row["since"] else 0
+    end = looked.index(row["gone"]) if row["gone"] else len(looked)
     return Stretch(first, end, frozenset(row["names"].split()))
 
 

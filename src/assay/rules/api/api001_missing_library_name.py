@@ -28,8 +28,7 @@ class MissingLibraryName(Rule):
     `uv.lock`. What each release has was read from its wheels. Modules that make names while they run are left out, and
     so is code that expects a name to be missing (`try`, `hasattr`, a look at the version). It blocks as a crash where
     the place is certainly reached and no release that `pyproject.toml` admits has the name. Elsewhere in living code, or
-    where an older admitted release has it, the code is incomplete. A name that `transformers` itself seems to lack is a
-    warning where the documentation does not say that it went away.
+    where an older admitted release has it, the code is incomplete.
     """
 
     code = "API001"
@@ -74,15 +73,23 @@ class MissingLibraryName(Rule):
                 "src/main.py": "import torch\nimport torch.nn.functional as F\n\nx = torch.randn(2)\nprint(F.softmax(x, 0), torch.backends.mps)\n",
             }
         ),
+        # it has no text of its own: the lazy module answers with the tokenizer of the same name without `Fast`
+        Example(
+            {
+                "pyproject.toml": _project("transformers>=5"),
+                "src/main.py": "from transformers import BertTokenizerFast\n",
+            }
+        ),
     )
     INVALID = (
-        # the names of transformers itself are made as it is imported, and reading may miss one: a warning
+        # transformers makes its names from the files of its models, which were read as well
         Example(
             {
                 "pyproject.toml": _project("transformers"),
                 "src/main.py": "from transformers import AutoModelForEverything\n",
             },
             at=("src/main.py:1",),
+            repaired={"src/main.py": "from transformers import AutoModelForCausalLM\n"},
         ),
         Example(
             {"pyproject.toml": _project("scikit-learn"), "src/main.py": "from sklearn.metrics import ttest_ind\n"},

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
-from packaging.specifiers import SpecifierSet
-from packaging.version import InvalidVersion, Version
-
 from assay.analysis.dataset_knowledge import change_date, reach_of, requests
-from assay.analysis.declared_dependencies import dependencies_of
+from assay.analysis.dataset_library import library_version
 from assay.analysis.project import Project
 from assay.finding import Consequence, Severity
 from assay.rules.rule import Example, Outcome, Rule
-
-_FIRST = Version("4.0.0")
-_LOCKED = re.compile(r'^name = "datasets"\nversion = "([^"\n]{1,40})"', re.MULTILINE)
 
 
 def _files(dependencies: str, call: str) -> dict[str, str]:
@@ -99,47 +92,3 @@ class LoadingScript(Rule):
                 seen=dataset.script_seen.isoformat(),
                 source=dataset.source.rpartition(" ")[2],
             )
-
-
-def library_version(project: Project) -> tuple[str, bool] | None:
-    """The version of datasets that refuses scripts and that the project gets, and whether that is certain.
-
-    None where it gets an older one, or where nothing tells.
-    """
-    locked = _LOCKED.search((project.submission.text("uv.lock") or "").replace("\r\n", "\n"))
-    if locked is not None:
-        try:
-            version = Version(locked.group(1))
-        except InvalidVersion:
-            return None
-        return (str(version), True) if version >= _FIRST else None
-    if project.pyproject is None or project.pyproject.error:
-        return None
-    dependencies = dependencies_of(project.pyproject)
-    declared = [item for item in dependencies.declared if item.name == "datasets" and item.meant]
-    if not declared:
-        return None
-    specifier = SpecifierSet(",".join(str(item.specifier) for item in declared if str(item.specifier)))
-    # any version from the first one on, whatever the newest is
-    if any(_ends_below(clause.operator, clause.version) for clause in specifier):
-        return None
-    if any(clause.operator in (">=", "==", "~=") and _major(clause.version) >= 4 for clause in specifier):
-        return str(specifier), True
-    # another dependency that holds its version may hold this one back
-    others = [item for item in dependencies.declared if item.name != "datasets"]
-    held = any(clause.operator in ("<", "<=", "==", "~=", "===") for item in others for clause in item.specifier)
-    return "4 or newer", not (held or dependencies.unread)
-
-
-def _ends_below(operator: str, version: str) -> bool:
-    """Whether a clause of a version range keeps 4.0 and newer out."""
-    if operator in ("==", "===", "~=", "<="):
-        return _major(version) < 4
-    return operator == "<" and (_major(version) < 4 or Version(version.removesuffix(".*")) <= _FIRST)
-
-
-def _major(version: str) -> int:
-    try:
-        return Version(version.removesuffix(".*")).major
-    except InvalidVersion:
-        return 0

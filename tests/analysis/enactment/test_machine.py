@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from omegaconf import OmegaConf
 
-from assay.analysis.enactment.machine import Machine
+from assay.analysis.enactment.interpreter import Interpreter
 from assay.analysis.enactment.modelled import Modelled
 from assay.analysis.enactment.values import Node
 from assay.analysis.python_source import PythonFile
@@ -16,7 +16,7 @@ START = "import os, sys, torch, optuna, wandb\nfrom omegaconf import OmegaConf, 
 def enacted(text, files=(), texts=()):
     """The machine after a program that holds the configuration `cfg`, in struct mode."""
     every = {"main.py": "from given import cfg\n" + START + text, "given.py": "", **dict(files)}
-    machine = Machine({path: PythonFile(path, one) for path, one in every.items()}, dict(texts), Modelled())
+    machine = Interpreter({path: PythonFile(path, one) for path, one in every.items()}, dict(texts), Modelled())
     config = OmegaConf.create(
         {"mode": "trial", "training": {"lr": "1e-3", "epochs": 3, "none": None}, "layers": [1, 2], "name": "${mode}-x"}
     )

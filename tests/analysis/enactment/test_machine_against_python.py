@@ -17,7 +17,8 @@ import pytest
 from omegaconf import OmegaConf
 
 from assay.analysis.enactment.configurations import MARK
-from assay.analysis.enactment.machine import NOT_FOLLOWED, Machine
+from assay.analysis.enactment.interpreter import Interpreter
+from assay.analysis.enactment.machine import NOT_FOLLOWED
 from assay.analysis.enactment.modelled import Modelled
 from assay.analysis.enactment.values import ABSENT, CONSTANTS, Choice, External, Items, Node, Pairs
 from assay.analysis.python_source import PythonFile
@@ -51,7 +52,7 @@ UNSEEN = {
 
 def enacted(text):
     """The machine after a program."""
-    machine = Machine({"main.py": PythonFile("main.py", text)}, {}, Modelled())
+    machine = Interpreter({"main.py": PythonFile("main.py", text)}, {}, Modelled())
     machine.run("main.py")
     return machine
 

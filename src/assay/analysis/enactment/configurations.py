@@ -489,10 +489,12 @@ class Configurations:
 
     def path_of(self, config: object) -> str:
         """The dotted key of a node from its root."""
-        try:
-            return str(config._get_full_key(None)) if isinstance(config, CONTAINERS) else ""
-        except Exception:
-            return ""
+        path = ""
+        node = config
+        while isinstance(node, CONTAINERS) and (key := node._key()) is not None:
+            node = node._get_parent()
+            path = f".{key}{path}"
+        return path.removeprefix(".")
 
 
 def _entry(config: object, key: object) -> object:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 
-from assay.analysis.enactment.machine import MAX_TEXT, Machine
+from assay.analysis.enactment.machine import Machine
+from assay.analysis.enactment.operations import MAX_TEXT
 from assay.analysis.enactment.values import (
     ABSENT,
     ANYTHING,

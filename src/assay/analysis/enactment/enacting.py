@@ -11,8 +11,10 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from assay.analysis.enactment.composing import Composed, Composer, Refusal
-from assay.analysis.enactment.machine import ROOT, Machine
+from assay.analysis.enactment.interpreter import Interpreter
+from assay.analysis.enactment.machine import Machine
 from assay.analysis.enactment.modelled import Modelled
+from assay.analysis.enactment.operations import ROOT
 from assay.analysis.enactment.values import ANYTHING, External, Function, Items, Node
 from assay.analysis.python_source import PythonFile
 
@@ -126,7 +128,7 @@ class _Stage:
                 }
             )
             return
-        machine = Machine(self.python, self.texts, Modelled())
+        machine = Interpreter(self.python, self.texts, Modelled())
         machine.argv = Items([f"{ROOT}/{path}", *(ANYTHING if word is None else word for word in arguments)])
         machine.disk = disk
         machine.heard = HEARD
@@ -243,7 +245,7 @@ class _Entry:
                 config = Node(outcome.config)
                 self.keys = OmegaConf.to_container(outcome.config, resolve=False)
                 if unknown or self.stage.otherwise:
-                    machine.configurations.open(outcome.config)
+                    machine.configurations.shake(outcome.config)
             else:
                 self.composed = "no"
         machine.moved = _moves(version_base, self.stage.texts, folder, config_name)

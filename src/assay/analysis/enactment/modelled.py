@@ -10,7 +10,7 @@ import ast
 import re
 import sys
 from collections.abc import Callable
-from dataclasses import replace
+from functools import lru_cache
 
 from assay.analysis.enactment import (
     models_argparse,
@@ -25,7 +25,7 @@ from assay.analysis.enactment import (
 )
 from assay.analysis.enactment.describing import describe
 from assay.analysis.enactment.machine import Libraries, Machine
-from assay.analysis.enactment.registry import MODELS, Call, known_model
+from assay.analysis.enactment.registry import MAX_NAMES, MODELS, Call, known_model
 from assay.analysis.enactment.values import (
     ANYTHING,
     External,
@@ -61,6 +61,16 @@ _CHANGING = re.compile(r"(^|\.)(shuffle|heap\w+|insort\w*|setitem|delitem|iadd|u
 _KEEPING = RECORDED | sys.stdlib_module_names | {"builtins", "tqdm", "rich", "nltk", "PIL", "cv2", "einops", "jax"}
 
 
+@lru_cache(MAX_NAMES)
+def _changes(path: str) -> bool:
+    return _CHANGING.search(path) is not None
+
+
+@lru_cache(MAX_NAMES)
+def _writes(path: str) -> bool:
+    return _WRITING.match(path) is not None
+
+
 class Modelled(Libraries):
     """The libraries as far as they are known."""
 
@@ -76,7 +86,7 @@ class Modelled(Libraries):
         path = callee.path
         values = [*positional, *keywords.values()]
         marks = marks_of(*values)
-        if marks and not _WRITING.match(path):
+        if marks and not _writes(path):
             machine.emit("use", node, marks=tuple(sorted(marks)), by=path)
         root = path.partition(".")[0]
         if root in RECORDED and (machine.heard is None or "call" in machine.heard):
@@ -98,16 +108,17 @@ class Modelled(Libraries):
             self.escape(machine, values, path)
         keys = [(str(place), value) for place, value in enumerate(positional[:3]) if is_constant(value)]
         keys += [(name, value) for name, value in list(keywords.items())[:12] if is_constant(value)]
-        return replace(callee.then("()", marks), keys=tuple(keys))
+        made = callee.then("()", marks)
+        return External(made.path, made.marks, tuple(keys))
 
     def escape(self, machine: Machine, values: list[object], path: str) -> None:
         """Something unknown was given these values: it may read them all, and change what can be changed."""
         root = path.partition(".")[0]
         known = root in _KEEPING or root in machine.own_names
         known = known or path in machine.builtins or (root.endswith("()") and root[:-2] in machine.builtins)
-        if not known or _CHANGING.search(path):
+        if not known or _changes(path):
             machine.havoc(values)
-        if _WRITING.match(path) and not path.startswith("?"):
+        if _writes(path) and not path.startswith("?"):
             return
         for value in values:
             if isinstance(value, Node):

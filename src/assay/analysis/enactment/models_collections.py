@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from assay.analysis.enactment.describing import copy_of
-from assay.analysis.enactment.machine import BRANCH, MAX_TURNS, REPEAT
+from assay.analysis.enactment.operations import MAX_TURNS
+from assay.analysis.enactment.regions import BRANCH, REPEAT
 from assay.analysis.enactment.registry import MODELS, Call, Model, model
 from assay.analysis.enactment.values import (
     ABSENT,

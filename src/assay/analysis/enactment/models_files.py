@@ -13,7 +13,8 @@ from pathlib import PurePosixPath
 import yaml
 
 from assay.analysis.enactment.describing import copy_of, held_of, json_text
-from assay.analysis.enactment.machine import ROOT, Machine, join_path
+from assay.analysis.enactment.machine import Machine
+from assay.analysis.enactment.operations import ROOT, join_path
 from assay.analysis.enactment.registry import Call, model
 from assay.analysis.enactment.values import ABSENT, ANYTHING, External, FilePath, Items, marks_of
 

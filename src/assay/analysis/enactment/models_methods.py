@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from assay.analysis.enactment.calls import held
 from assay.analysis.enactment.configurations import RaisedError
 from assay.analysis.enactment.describing import describe
-from assay.analysis.enactment.machine import MAX_ITEMS, held
+from assay.analysis.enactment.operations import MAX_ITEMS
 from assay.analysis.enactment.registry import Call
 from assay.analysis.enactment.values import (
     ANYTHING,

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 
 from omegaconf import DictConfig, OmegaConf
 
+from assay.analysis.enactment.composing import Kept
 from assay.analysis.enactment.configurations import CONTAINERS, MARK, RaisedError, fault_of
 from assay.analysis.enactment.describing import describe, json_text
-from assay.analysis.enactment.machine import MAX_TEXT, ROOT, join_path
 from assay.analysis.enactment.models_files import file_text, file_value, keep
+from assay.analysis.enactment.operations import MAX_TEXT, ROOT, join_path
 from assay.analysis.enactment.registry import MODELS, Call, Model, model
+from assay.analysis.enactment.syntax_questions import MAX_FILES
 from assay.analysis.enactment.values import (
     ABSENT,
     ANYTHING,
@@ -34,11 +37,18 @@ def _load(call: Call) -> object:
     if text is None:
         held = file_value(machine, given)
         return machine.configurations.created(held) if held is not None else ANYTHING
+    kept = _read(text)
+    return ANYTHING if kept is None else machine.configurations.made(kept.copy())
+
+
+@lru_cache(MAX_FILES)
+def _read(text: str) -> Kept | None:
+    """The configuration that a file holds. Each program of each run loads the same few files."""
     try:
         made = OmegaConf.create(text)
     except Exception:
-        return ANYTHING
-    return machine.configurations.made(made) if isinstance(made, CONTAINERS) else ANYTHING
+        return None
+    return Kept(made) if isinstance(made, CONTAINERS) else None
 
 
 @model("omegaconf.OmegaConf.merge", "omegaconf.OmegaConf.unsafe_merge")

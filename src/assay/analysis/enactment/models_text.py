@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from assay.analysis.enactment.describing import held_of
-from assay.analysis.enactment.machine import MAX_TEXT
+from assay.analysis.enactment.operations import MAX_TEXT
 from assay.analysis.enactment.registry import Call
 from assay.analysis.enactment.values import ANYTHING, External, Items, marks_of
 

@@ -6,12 +6,15 @@ import ast
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from assay.analysis.enactment.machine import Machine
 from assay.analysis.enactment.values import ABSENT
 
+MAX_NAMES = 8_192
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(slots=True)
 class Call:
     """A call that a model carries out.
 
@@ -83,5 +86,9 @@ def known_model(name: str, is_open: bool) -> Model | None:
     """The model of a function, if it has one."""
     if is_open:
         return MODELS[name] if name in OPEN_TOO else None
-    found = MODELS.get(name)
-    return found or next((how for wanted, how in PATTERNS if wanted.match(name)), None)
+    return MODELS.get(name) or _matching(name)
+
+
+@lru_cache(MAX_NAMES)
+def _matching(name: str) -> Model | None:
+    return next((how for wanted, how in PATTERNS if wanted.match(name)), None)

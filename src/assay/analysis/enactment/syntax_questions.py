@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from functools import lru_cache
 
-from assay.analysis.python_source import FunctionNode, PythonFile
+from assay.analysis.python_source import FunctionNode, PythonFile, children
 
 MAX_FILES = 256
 MAX_SYNTAX = 8_192
@@ -21,7 +21,7 @@ def stored_names(*body: ast.AST) -> frozenset[str]:
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
             found.add(node.id)
         if not isinstance(node, FunctionNode | ast.ClassDef | ast.Lambda):
-            pending += ast.iter_child_nodes(node)
+            pending += children(node)
     return frozenset(found)
 
 
@@ -33,7 +33,7 @@ def leaves(body: list[ast.stmt], *kinds: type[ast.stmt]) -> bool:
         if isinstance(node, kinds):
             return True
         if not isinstance(node, FunctionNode | ast.ClassDef | ast.Lambda):
-            pending += ast.iter_child_nodes(node)
+            pending += children(node)
     return False
 
 
@@ -46,7 +46,7 @@ def yields(node: FunctionNode) -> bool:
         if isinstance(one, ast.Yield | ast.YieldFrom):
             return True
         if not isinstance(one, FunctionNode | ast.ClassDef | ast.Lambda):
-            pending += ast.iter_child_nodes(one)
+            pending += children(one)
     return False
 
 

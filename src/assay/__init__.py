@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
+# the module `typing` takes as long to import as the child that enacts takes to be started
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from assay.contracts import Contract
     from assay.errors import InputError
     from assay.finding import Consequence, Evidence, Finding, Frame, Severity

@@ -6,7 +6,6 @@ import atexit
 import gc
 import os
 import sys
-import traceback
 
 EXIT_INTERRUPTED = 130
 # Syntax trees are many objects and no cycles: to look for cycles as often as Python does, and once more at the end,
@@ -52,6 +51,8 @@ def _run() -> None:
         # Typer's own errors share no public base class; each has a message for people and an exit status
         if not hasattr(error, "format_message"):
             # a fault of assay's own is no verdict; the status that Python would end with means "not ready"
+            import traceback
+
             traceback.print_exc()
             sys.exit(EXIT_UNREADABLE)
         command = getattr(getattr(error, "ctx", None), "command_path", "assay")

@@ -69,9 +69,8 @@ def review(
     """
     begin = time.perf_counter()
     contract = str(contract)
-    # the child gets ready while the rules are loaded and the submission is read
+    # the child gets ready while the submission is read, and works while the rules are loaded
     with take_session() as session:
-        rules = find_rules(select, ignore)
         if env is not None and resolve:
             raise InputError("an environment is given or resolved, not both")
         if isinstance(source, Submission):
@@ -81,11 +80,12 @@ def review(
         else:
             submission = open_submission(source, rev=rev, base=base, brief=_brief(brief), contract=contract)
         chosen, reason = choose_contract(submission, contract)
-        check_named_rules(chosen)
         if chosen.run_folders:
             submission = lay_runs(submission, *chosen.run_folders)
         project = Project(submission, chosen, as_of=as_of)
         project.start_enactment(session)
+        rules = find_rules(select, ignore)
+        check_named_rules(chosen)
         # once and for all: a file with a YAML bomb or a tag makes the submission unreadable, whichever rules are heard
         for part in (project, project.base):
             if part is not None:

@@ -26,7 +26,7 @@ def inside(session):
     """The child's number and its folder."""
     assert session._process is not None
     assert session._folder is not None
-    return session._process.pid, Path(session._folder.name)
+    return session._process.pid, Path(session._folder)
 
 
 def alive(pid):

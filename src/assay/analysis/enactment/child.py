@@ -10,9 +10,11 @@ import io
 import json
 import os
 import resource
+import select
 import signal
 import sys
 from pathlib import Path, PurePosixPath
+from types import ModuleType
 from typing import Any
 
 MEMORY = 1_536 * 1024 * 1024
@@ -54,12 +56,17 @@ def main(folder: str, cpu_seconds: int) -> None:
 def _answered(folder: Path) -> dict[str, Any]:
     import gc
 
+    # both are imported by OmegaConf and Hydra, are slow to load, and play no part in composing
+    sys.modules.setdefault("attr", None)  # type: ignore[arg-type]
+    sys.modules.setdefault("logging.config", ModuleType("logging.config"))
     # what is needed later is loaded while the parent reads the submission
     from . import enacting  # noqa: F401
     from .composing import Composer
 
     composer = Composer(folder)
-    composer.warm_up()
+    if not select.select([sys.stdin], [], [], 0)[0]:
+        # the parent is still reading: there is time for what every composition needs
+        composer.warm_up()
     # configurations are trees with links in both directions; collecting them costs more than they weigh
     gc.freeze()
     gc.set_threshold(200_000, 20, 20)

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import copy
 import itertools
+import pickle
 import posixpath
 import re
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import yaml
 from hydra import compose, version
@@ -29,7 +30,8 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.object_type import ObjectType
 from hydra.errors import ConfigCompositionException, MissingConfigException, OverrideParseException
 from hydra.plugins.config_source import ConfigResult, ConfigSource
-from omegaconf import DictConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import (
     ConfigAttributeError,
     ConfigKeyError,
@@ -43,7 +45,7 @@ from assay.errors import InputError
 
 from .interpolations import Broken, broken_interpolations
 
-__all__ = ["Broken", "Composed", "Composer", "Refusal"]
+__all__ = ["Broken", "Composed", "Composer", "Kept", "Refusal"]
 
 MAX_MESSAGE = 300
 # Beyond these a file is not composed. A configuration of ten thousand keys has 200,000 characters.
@@ -101,7 +103,7 @@ class Composer:
         self.root = root.resolve()
         self.resolvers = resolvers
         self._memory = _Memory(self.root)
-        self._made: dict[tuple[object, ...], Composed | Refusal] = {}
+        self._made: dict[tuple[object, ...], Kept | Refusal] = {}
 
     def compose(
         self, config_dir: str | None, config_name: str | None, overrides: Sequence[str], version_base: str | None
@@ -119,14 +121,14 @@ class Composer:
             self._made[key] = self._outcome(config_dir, config_name, overrides, version_base)
         made = self._made[key]
         # whoever asks may change it: main and its child often compose the same
-        return Composed(copy.deepcopy(made.config)) if isinstance(made, Composed) else made
+        return made if isinstance(made, Refusal) else Composed(made.copy())
 
     def _outcome(
         self, config_dir: str | None, config_name: str | None, overrides: Sequence[str], version_base: str | None
-    ) -> Composed | Refusal:
+    ) -> Kept | Refusal:
         blame = _Blame(self.root, config_dir, config_name, overrides)
         try:
-            return Composed(self._compose(config_dir, config_name, list(overrides), version_base))
+            return Kept(self._compose(config_dir, config_name, list(overrides), version_base))
         except MemoryError:
             raise
         except Exception as error:
@@ -172,6 +174,16 @@ class _UnsafeFileError(Exception):
     """A configuration file that would cost too much to load."""
 
 
+class Kept:
+    """A configuration that is handed out as copies. `copy.deepcopy` makes the same in six times the time."""
+
+    def __init__(self, config: DictConfig | ListConfig) -> None:
+        self._pickled = pickle.dumps(config, pickle.HIGHEST_PROTOCOL)
+
+    def copy(self) -> DictConfig:
+        return cast(DictConfig, pickle.loads(self._pickled))
+
+
 class _Memory:
     """What compositions of one submission have in common: loaded files, and merged defaults lists.
 
@@ -181,7 +193,7 @@ class _Memory:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.loaded: dict[tuple[object, ...], ConfigResult | None] = {}
-        self.composed: dict[tuple[object, ...], DictConfig] = {}
+        self.composed: dict[tuple[object, ...], Kept] = {}
         self.checked: set[str] = set()
 
     def check(self, path: Path) -> None:
@@ -282,12 +294,13 @@ class _Repository(ConfigRepository):
         self.sources = [self._guarded(source) for source in self.sources]
 
     def load_config(self, config_path: str) -> ConfigResult | None:
-        source = self._find_object_source(config_path, ObjectType.CONFIG)
-        if source is None:
-            return super().load_config(config_path)
-        key = (source.provider, source.path, version.getbase(), config_path)
+        key = (*((source.provider, source.path) for source in self.sources), version.getbase(), config_path)
         if key not in self.memory.loaded:
-            self.memory.loaded[key] = super().load_config(config_path)
+            source = self._find_object_source(config_path, ObjectType.CONFIG)
+            file = key if source is None else (source.provider, source.path, version.getbase(), config_path)
+            if file not in self.memory.loaded:
+                self.memory.loaded[file] = super().load_config(config_path)
+            self.memory.loaded[key] = self.memory.loaded[file]
         return self.memory.loaded[key]
 
     def _is_allowed(self, path: str) -> bool:
@@ -300,47 +313,77 @@ class _Repository(ConfigRepository):
 
 
 class _Loader(ConfigLoaderImpl):
-    """Hydra's loader; what a defaults list merges to is computed once and handed out as copies."""
+    """Hydra's loader, without what it writes down about the run itself; merged defaults lists are computed once."""
 
     def __init__(self, search_path: ConfigSearchPath, memory: _Memory) -> None:
         self.config_search_path = search_path
         self.memory = memory
         self.repository = _Repository(search_path, memory)
 
-    def _compose_config_from_defaults_list(self, defaults: list[ResultDefault], repo: IConfigRepository) -> DictConfig:
-        key = (
-            version.getbase(),
-            tuple((source.provider, source.path) for source in repo.get_sources()),
-            tuple((item.config_path, item.package, item.is_self, item.primary) for item in defaults),
+    def _load_configuration_impl(
+        self,
+        config_name: str | None,
+        overrides: list[str],
+        run_mode: RunMode,
+        from_shell: bool = True,
+        validate_sweep_overrides: bool = True,
+    ) -> DictConfig:
+        # the same steps as Hydra's; it then fills in `hydra.runtime` and `hydra.job`, which no program is handed
+        self.ensure_main_config_source_available()
+        parsed, repo = self._parse_overrides_and_create_caching_repo(config_name, overrides)
+        self.validate_sweep_overrides_legal(overrides=parsed, run_mode=run_mode, from_shell=from_shell)
+        made = defaults_list.create_defaults_list(
+            repo=repo, config_name=config_name, overrides_list=parsed, prepend_hydra=True, skip_missing=False
         )
-        merged = self.memory.composed.get(key)
-        if merged is None:
+        config = self._compose_config_from_defaults_list(made.defaults, repo)
+        OmegaConf.set_struct(config, True)
+        OmegaConf.set_readonly(config.hydra, False)
+        ConfigLoaderImpl._apply_overrides_to_config(made.config_overrides, config)
+        return config
+
+    def _compose_config_from_defaults_list(self, defaults: list[ResultDefault], repo: IConfigRepository) -> DictConfig:
+        key = (version.getbase(), *(_identity(item, repo) for item in defaults))
+        kept = self.memory.composed.get(key)
+        if kept is None:
             own = list(itertools.takewhile(lambda item: (item.config_path or "").startswith("hydra/"), defaults))
             copies = _Copies(repo)
             if own and len(own) < len(defaults):
                 # Hydra's own part comes first and is mostly the same: merged, it stands in for what it is made of
                 copies.hydra_part = self._compose_config_from_defaults_list(own, repo)
                 defaults = [ResultDefault(config_path=_HYDRA_PART, package=""), *defaults[len(own) :]]
-            merged = super()._compose_config_from_defaults_list(defaults, copies)
-            self.memory.composed[key] = merged
-        return copy.deepcopy(merged)
+            kept = Kept(super()._compose_config_from_defaults_list(defaults, copies))
+            self.memory.composed[key] = kept
+        return kept.copy()
+
+
+def _identity(item: ResultDefault, repo: IConfigRepository) -> tuple[object, ...]:
+    """All that decides what an item of a defaults list adds."""
+    loaded = repo.load_config(item.config_path) if item.config_path is not None else None
+    place = (loaded.provider, loaded.path) if loaded is not None else None
+    return (item.config_path, item.package, item.is_self, item.primary, place)
 
 
 class _Copies(IConfigRepository):
-    """A repository that gives copies away: merging takes the nodes of what it merges."""
+    """A repository that gives copies away: merging takes the nodes of what it merges.
+
+    As in Hydra, a file that one composition merges twice gives the same nodes twice.
+    """
 
     def __init__(self, repo: IConfigRepository) -> None:
         self.repo = repo
         self.hydra_part: DictConfig | None = None
+        self.given: dict[str, ConfigResult | None] = {}
 
     def load_config(self, config_path: str) -> ConfigResult | None:
         if config_path == _HYDRA_PART and self.hydra_part is not None:
             return ConfigResult("hydra", "", self.hydra_part, {"package": ""}, is_schema_source=True)
-        loaded = self.repo.load_config(config_path)
-        if loaded is not None:
-            loaded = copy.copy(loaded)
-            loaded.config = copy.deepcopy(loaded.config)
-        return loaded
+        if config_path not in self.given:
+            loaded = self.repo.load_config(config_path)
+            if loaded is not None:
+                loaded = copy.copy(loaded)
+                loaded.config = copy.deepcopy(loaded.config)
+            self.given[config_path] = loaded
+        return self.given[config_path]
 
     def get_schema_source(self) -> ConfigSource:
         return self.repo.get_schema_source()

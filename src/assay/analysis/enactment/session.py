@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
+# Everything waits for the child, so what is not needed to start it is imported where it is used; `pathlib` is not.
 import atexit
 import contextlib
 import functools
-import importlib.util
-import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
-import sysconfig
-import tempfile
 import threading
 import time
-from pathlib import Path
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 CPU_SECONDS = 20
 MAX_ANSWER = 64 * 1024 * 1024
@@ -33,7 +31,7 @@ _BOOT = (
     "from assay.analysis.enactment.child import main\n"
     "main(sys.argv[2], int(sys.argv[3]))\n"
 )
-_PACKAGE_HOME = Path(__file__).resolve().parents[3]
+_PACKAGE_HOME = os.path.realpath(os.path.join(__file__, *[os.pardir] * 4))
 
 
 class Session:
@@ -55,7 +53,7 @@ class Session:
     def __init__(self, *, cpu_seconds: int = CPU_SECONDS, sandbox: bool = True) -> None:
         self.cpu_seconds = cpu_seconds
         self.sandbox = sandbox
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._folder: str | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._threads: list[threading.Thread] = []
         self._request = b""
@@ -67,10 +65,9 @@ class Session:
         if self._process is not None or self._answer is not None:
             return
         try:
-            self._folder = tempfile.TemporaryDirectory(prefix="assay-enact-", ignore_cleanup_errors=True)
-            folder = os.path.realpath(self._folder.name)
-            program = [sys.executable, "-I", "-c", _BOOT, str(_PACKAGE_HOME), folder, str(self.cpu_seconds)]
-            self.sandbox = self.sandbox and shutil.which("bwrap") is not None
+            self._folder = folder = _private_folder()
+            program = [sys.executable, "-I", "-c", _BOOT, _PACKAGE_HOME, folder, str(self.cpu_seconds)]
+            self.sandbox = self.sandbox and _bubblewrap() is not None
             wrapper = _wrapper(folder) if self.sandbox else []
             self._process = subprocess.Popen(
                 [*wrapper, *program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
@@ -84,6 +81,8 @@ class Session:
         self.start()
         if self._process is None or self._threads:
             return
+        import json
+
         self._request = json.dumps(request).encode("utf-8", "replace")
         self._talk()
 
@@ -138,7 +137,9 @@ class Session:
                     if pipe is not None and not self._threads:
                         pipe.close()
         if self._folder is not None:
-            self._folder.cleanup()
+            import shutil
+
+            shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = None
 
     def __enter__(self) -> Session:
@@ -180,6 +181,8 @@ class Session:
             return {"failed": f"it did not end within {timeout:g} s"}
         if self.sandbox and status == _BWRAP_FAILED and not self._output:
             return None
+        import json
+
         try:
             answer = json.loads(self._output)
         except (ValueError, RecursionError):
@@ -205,12 +208,14 @@ def compile_once() -> None:
     """
     if sys.dont_write_bytecode:
         return
+    import importlib.util
+
     folders = []
     for name in _CHILD_IMPORTS:
         found = importlib.util.find_spec(name)
         if found is not None and found.origin is not None:
-            folders.append(str(Path(found.origin).parent))
-            if Path(importlib.util.cache_from_source(found.origin)).exists():
+            folders.append(os.path.dirname(found.origin))
+            if os.path.exists(importlib.util.cache_from_source(found.origin)):
                 return
     with contextlib.suppress(OSError):
         subprocess.Popen(
@@ -237,6 +242,25 @@ def take_session() -> Session:
     return _EARLY.pop() if _EARLY else Session()
 
 
+def _private_folder() -> str:
+    """A new folder that only this user may enter, as `tempfile` makes one."""
+    wanted = [os.environ.get(name) for name in ("TMPDIR", "TEMP", "TMP")]
+    for place in [*filter(None, wanted), "/tmp", "/var/tmp", "."]:
+        folder = os.path.join(os.path.realpath(place), f"assay-enact-{os.urandom(8).hex()}")
+        try:
+            os.mkdir(folder, 0o700)
+        except OSError:
+            continue
+        return folder
+    raise OSError("no folder for temporary files can be written")
+
+
+def _bubblewrap() -> str | None:
+    """The path of bubblewrap, where it is installed."""
+    places = (os.path.join(folder, "bwrap") for folder in os.get_exec_path())
+    return next((place for place in places if os.path.isfile(place) and os.access(place, os.X_OK)), None)
+
+
 def _environment(folder: str) -> dict[str, str]:
     """All that the child's environment holds: nothing of the caller's."""
     return {"PATH": "/usr/bin:/bin", "HOME": folder, "TMPDIR": folder, "LANG": "C.UTF-8"}
@@ -245,7 +269,7 @@ def _environment(folder: str) -> dict[str, str]:
 def _wrapper(folder: str) -> list[str]:
     """The bubblewrap command line before the program: Python's files, the private folder, nothing else."""
     command = [
-        shutil.which("bwrap") or "bwrap",
+        _bubblewrap() or "bwrap",
         "--unshare-all",
         "--die-with-parent",
         "--new-session",
@@ -263,12 +287,13 @@ def _wrapper(folder: str) -> list[str]:
 @functools.cache
 def _needed() -> tuple[str, ...]:
     """What Python needs of the file system, without what lies in one another."""
-    here = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
-    here |= {sys.prefix, sys.base_prefix, sys.executable, os.path.realpath(sys.executable), str(_PACKAGE_HOME)}
-    link = Path(sys.executable)
-    while link.is_symlink():
-        here.add(str(link.parent))
-        link = link.parent / link.readlink()
+    here = {sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix, _PACKAGE_HOME}
+    here |= {sys.executable, os.path.realpath(sys.executable), os.path.dirname(os.__file__)}
+    link = sys.executable
+    while os.path.islink(link):
+        folder = os.path.dirname(link)
+        here.add(folder)
+        link = os.path.join(folder, os.readlink(link))
     here |= {"/usr", "/lib", "/lib64", "/etc/ld.so.cache"}
     kept: list[str] = []
     for path in sorted((path for path in here if path and path != "/"), key=len):
@@ -280,7 +305,9 @@ def _needed() -> tuple[str, ...]:
 @functools.cache
 def sandbox_works() -> bool:
     """Whether bubblewrap is there and lets Python start. It is asked once in the life of a process."""
-    if shutil.which("bwrap") is None:
+    import tempfile
+
+    if _bubblewrap() is None:
         return False
     try:
         with tempfile.TemporaryDirectory(prefix="assay-probe-") as name:

@@ -8,9 +8,9 @@ import pytest
 
 from assay.analysis.fact_table import read_table
 from assay.analysis.model_knowledge import (
-    class_families,
     expected_class,
     families,
+    families_with,
     family_of,
     id_problem,
     is_address,
@@ -139,7 +139,7 @@ def test_what_each_kind_is_loaded_with():
     # the decoder half of BART and the encoder BERT have causal classes
     assert "CausalLM" in families()["bart"].tasks
     assert "CausalLM" in families()["bert"].tasks
-    assert class_families()["T5ForConditionalGeneration"] >= {"t5"}
+    assert families_with("T5ForConditionalGeneration") >= {"t5"}
 
 
 def test_targets_are_judged_by_the_last_part():

@@ -14,4 +14,4 @@ def read_table(name: str) -> tuple[dict[str, str], ...]:
     text = (_FOLDER / f"{name}.tsv").read_text(encoding="utf-8")
     lines = [line for line in text.split("\n") if line.strip() and not line.startswith("#")]
     names = lines[0].split("\t")
-    return tuple(dict(zip(names, line.split("\t"), strict=True)) for line in lines[1:])
+    return tuple([dict(zip(names, line.split("\t"), strict=True)) for line in lines[1:]])

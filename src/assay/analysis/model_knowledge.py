@@ -95,48 +95,56 @@ class Model(NamedTuple):
     plain: bool = False
 
 
-@cache
 def families() -> Mapping[str, Family]:
     """The families by `model_type`."""
-    return {
-        row["model_type"]: Family(
-            row["model_type"],
-            row["kind"],
-            frozenset(row["tasks"].split()),
-            frozenset(row["classes"].split()),
-            tuple(row["lora"].split()),
-            frozenset(row["adaptable"].split()),
-            frozenset(row["containers"].split()),
-            frozenset(row["others"].split()),
-            row["open"] == "yes",
-            row["since"],
-        )
-        for row in read_table("model_families")
-    }
+    return {name: _family(name) for name in _family_rows()}
+
+
+@cache
+def _family_rows() -> Mapping[str, Mapping[str, str]]:
+    return {row["model_type"]: row for row in read_table("model_families")}
+
+
+@cache
+def _family(model_type: str) -> Family:
+    row = _family_rows()[model_type]
+    return Family(
+        row["model_type"],
+        row["kind"],
+        frozenset(row["tasks"].split()),
+        frozenset(row["classes"].split()),
+        tuple(row["lora"].split()),
+        frozenset(row["adaptable"].split()),
+        frozenset(row["containers"].split()),
+        frozenset(row["others"].split()),
+        row["open"] == "yes",
+        row["since"],
+    )
 
 
 @cache
 def models() -> tuple[Model, ...]:
     """The known models."""
-    answer = {"yes": True, "no": False}
-    return tuple(
-        Model(
-            row["id"],
-            row["family"],
-            row["alias"],
-            row["gated"] == "yes",
-            answer.get(row["pads"]),
-            row["code"] == "no",
-        )
-        for row in read_table("models")
+    return tuple(map(_model, read_table("models")))
+
+
+def _model(row: Mapping[str, str]) -> Model:
+    return Model(
+        row["id"],
+        row["family"],
+        row["alias"],
+        row["gated"] == "yes",
+        {"yes": True, "no": False}.get(row["pads"]),
+        row["code"] == "no",
     )
 
 
 @cache
-def _by_name() -> Mapping[str, Model]:
-    """Ids and aliases, in lower case, to models."""
-    found = {model.id.lower(): model for model in models()}
-    found.update({model.alias.lower(): model for model in models() if model.alias})
+def _by_name() -> Mapping[str, Mapping[str, str]]:
+    """Ids and aliases, in lower case, to the rows of models."""
+    rows = read_table("models")
+    found = {row["id"].lower(): row for row in rows}
+    found.update({row["alias"].lower(): row for row in rows if row["alias"]})
     return found
 
 
@@ -151,13 +159,9 @@ def _by_tokens() -> Mapping[tuple[str, ...], tuple[Model, ...]]:
 
 
 @cache
-def class_families() -> Mapping[str, frozenset[str]]:
-    """Class of transformers to the families that use it."""
-    found: dict[str, set[str]] = {}
-    for family in families().values():
-        for name in family.classes:
-            found.setdefault(name, set()).add(family.model_type)
-    return {name: frozenset(types) for name, types in found.items()}
+def families_with(class_name: str) -> frozenset[str]:
+    """The families that use a class of transformers."""
+    return frozenset(name for name, row in _family_rows().items() if class_name in row["classes"].split())
 
 
 def tokens(name: str) -> tuple[str, ...]:
@@ -171,7 +175,8 @@ def _trimmed(name: tuple[str, ...], parts: frozenset[str]) -> tuple[str, ...]:
 
 def known_model(name: str) -> Model | None:
     """The model that a name on the hub stands for, aliases included. The hub does not tell case apart."""
-    return _by_name().get(name.lower())
+    row = _by_name().get(name.lower())
+    return None if row is None else _model(row)
 
 
 def suggestion(name: str) -> Model | None:
@@ -200,7 +205,7 @@ def family_of(name: str) -> Family | None:
     A copy under another owner (`OWNER/Llama-2-7b-hf`) is of the same family as the original.
     """
     model = known_model(name) or suggestion(name)
-    return families().get(model.family) if model is not None else None
+    return _family(model.family) if model is not None and model.family in _family_rows() else None
 
 
 def id_problem(name: str) -> str:

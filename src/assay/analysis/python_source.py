@@ -9,6 +9,7 @@ import ast
 import warnings
 from collections.abc import Callable, Iterator
 from functools import cached_property
+from itertools import chain
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple, TypeVar, cast, overload
 
@@ -75,6 +76,7 @@ class PythonFile:
         self.parents: dict[ast.AST, ast.AST] = {}
         self.unreadable = ""
         self._shared: dict[Callable[[PythonFile], object], object] = {}
+        self._qualified: dict[ast.AST, str] = {}
         self._nodes_of: dict[tuple[type[ast.AST], ...], list[ast.AST]] = {}
         try:
             with warnings.catch_warnings():
@@ -124,8 +126,18 @@ class PythonFile:
     def nodes_of(self, *kinds: type[ast.AST]) -> list[Any]:
         """The nodes of some kinds, in the order of `nodes`. Most rules look for few kinds, and many for the same."""
         if kinds not in self._nodes_of:
-            self._nodes_of[kinds] = [node for node in self.nodes if isinstance(node, kinds)]
+            places = [self._places[kind] for kind in self._places if issubclass(kind, kinds)]
+            merged = places[0] if len(places) == 1 else sorted(chain.from_iterable(places))
+            self._nodes_of[kinds] = [self.nodes[place] for place in merged]
         return self._nodes_of[kinds]
+
+    @cached_property
+    def _places(self) -> dict[type[ast.AST], list[int]]:
+        """Where in `nodes` those of each kind are."""
+        places: dict[type[ast.AST], list[int]] = {}
+        for place, node in enumerate(self.nodes):
+            places.setdefault(type(node), []).append(place)
+        return places
 
     def ancestors(self, node: ast.AST) -> Iterator[ast.AST]:
         """The nodes around a node, innermost first."""
@@ -135,7 +147,17 @@ class PythonFile:
 
     def function_of(self, node: ast.AST) -> FunctionNode | None:
         """The innermost function that a node stands in (not the one it defines), or None at module level."""
-        return next((up for up in self.ancestors(node) if isinstance(up, FunctionNode)), None)
+        return self._functions_around.get(node)
+
+    @cached_property
+    def _functions_around(self) -> dict[ast.AST, FunctionNode]:
+        """The innermost function around each node that stands in one."""
+        around: dict[ast.AST, FunctionNode] = {}
+        for node, parent in self.parents.items():
+            function = parent if isinstance(parent, FunctionNode) else around.get(parent)
+            if function is not None:
+                around[node] = function
+        return around
 
     def symbol_of(self, node: ast.AST) -> str:
         """Dotted name of the definition that a node stands in or is; empty at module level."""
@@ -186,14 +208,20 @@ class PythonFile:
         Empty where the expression is no dotted name. A name that is not imported stands for itself; a call or
         subscript in the chain ends it (`hydra.utils.get_original_cwd()` is no dotted name).
         """
-        parts: list[str] = []
-        while isinstance(node, ast.Attribute):
-            parts.append(node.attr)
-            node = node.value
-        if not isinstance(node, ast.Name):
+        if node is None:
             return ""
-        parts.append(self._meanings.get(node.id, node.id))
-        return ".".join(reversed(parts))
+        known = self._qualified.get(node)
+        if known is None:
+            parts: list[str] = []
+            last: ast.AST = node
+            while isinstance(last, ast.Attribute):
+                parts.append(last.attr)
+                last = last.value
+            if isinstance(last, ast.Name):
+                parts.append(self._meanings.get(last.id, last.id))
+                known = ".".join(reversed(parts))
+            self._qualified[node] = known = known or ""
+        return known
 
     @cached_property
     def calls(self) -> list[tuple[ast.Call, str]]:
@@ -267,8 +295,14 @@ class PythonFile:
         return False
 
 
-# Nodes without a place or children, which the parser shares between parents (`Load`, `Add`, `And`, ...).
-_MARKS = (ast.expr_context, ast.operator, ast.unaryop, ast.boolop, ast.cmpop)
+# Fields that hold texts, numbers, or nodes without a place, which the parser shares between parents (`Load`, `Add`).
+_PLAIN_FIELDS = frozenset(
+    {
+        "arg", "asname", "attr", "conversion", "ctx", "id", "is_async", "kind", "kwd_attrs", "level", "lineno",
+        "module", "name", "op", "ops", "rest", "simple", "tag", "type_comment",
+    }
+)  # fmt: skip
+_ODD_FIELDS = frozenset({("TypeAlias", "name")})
 
 
 def descend(tree: ast.AST) -> Iterator[ast.AST]:
@@ -284,16 +318,29 @@ def descend(tree: ast.AST) -> Iterator[ast.AST]:
 
 
 def children(node: ast.AST) -> list[ast.AST]:
-    """The nodes directly below a node. `ast.iter_child_nodes` does the same in twice the time."""
+    """The nodes directly below a node. `ast.iter_child_nodes` does the same in four times the time."""
+    kind = type(node)
+    names = _HOLDING.get(kind)
+    if names is None:
+        names = _HOLDING[kind] = _holding_fields(kind)
     found: list[ast.AST] = []
-    for name in node._fields:
+    for name in names:
         value = getattr(node, name, None)
-        if isinstance(value, ast.AST):
-            if not isinstance(value, _MARKS):
-                found.append(value)
-        elif isinstance(value, list):
-            found += [item for item in value if isinstance(item, ast.AST) and not isinstance(item, _MARKS)]
+        if isinstance(value, list):
+            found += [item for item in value if isinstance(item, ast.AST)]
+        elif isinstance(value, ast.AST):
+            found.append(value)
     return found
+
+
+_HOLDING: dict[type[ast.AST], tuple[str, ...]] = {}
+
+
+def _holding_fields(kind: type[ast.AST]) -> tuple[str, ...]:
+    """The fields of a kind of node that may hold nodes other than marks."""
+    if issubclass(kind, ast.Constant | ast.MatchSingleton):
+        return ()
+    return tuple(name for name in kind._fields if name not in _PLAIN_FIELDS or (kind.__name__, name) in _ODD_FIELDS)
 
 
 def _parents(tree: ast.Module) -> dict[ast.AST, ast.AST] | None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import ClassVar
+from types import MappingProxyType
+from typing import ClassVar, NamedTuple
 
 from assay.analysis.enacted_runs import Position
 from assay.analysis.project import Project
@@ -14,8 +14,7 @@ from assay.submission.brief import Brief
 from assay.yaml_tree import Node
 
 
-@dataclass(frozen=True, slots=True)
-class Undecided:
+class Undecided(NamedTuple):
     """A rule cannot prove its case either way.
 
     Args:
@@ -27,8 +26,7 @@ class Undecided:
     requirements: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class NotApplicable:
+class NotApplicable(NamedTuple):
     """The rows of a rule do not concern this submission.
 
     Args:
@@ -43,8 +41,7 @@ class NotApplicable:
 Outcome = Finding | Undecided | NotApplicable
 
 
-@dataclass(frozen=True, slots=True)
-class Example:
+class Example(NamedTuple):
     """A small submission, or the part of one that a rule looks at.
 
     Args:
@@ -63,9 +60,9 @@ class Example:
     files: Mapping[str, str]
     contract: str = "experiment"
     base: Mapping[str, str] | None = None
-    brief: Brief = field(default_factory=Brief)
+    brief: Brief = Brief()
     at: tuple[str, ...] = ()
-    repaired: Mapping[str, str | None] = field(default_factory=dict)
+    repaired: Mapping[str, str | None] = MappingProxyType({})
     libraries: Mapping[str, str] | None = None
     uv_says: str | None = None
 

@@ -251,7 +251,7 @@ def _yaml_marks(project: Project, path: str, text: str) -> Iterator[Mark]:
 
 
 def _python_marks(file: PythonFile) -> Iterator[Mark]:
-    for comment in python_comments(file.text):
+    for comment in python_comments(file):
         if mark := _in_comment(comment):
             yield mark
     if file.tree is None:

@@ -131,7 +131,7 @@ class CodeLeftOut(Rule):
             if text is None or project.submission.files[path].laid:
                 continue
             if path in project.python:
-                marks = [*map(_in_comment, python_comments(text)), *_in_code(project.python[path])]
+                marks = [*map(_in_comment, python_comments(project.python[path])), *_in_code(project.python[path])]
             elif path in project.yaml or path == "pyproject.toml":
                 marks = [_in_comment(comment) for comment in hash_comments(text)]
             else:

@@ -8,9 +8,9 @@ from assay.analysis.import_time import catches
 from assay.analysis.model_knowledge import (
     Family,
     ModelUse,
-    class_families,
     expected_class,
     families,
+    families_with,
     family_of,
     may_be_local,
     may_run_other_code,
@@ -167,7 +167,7 @@ def _is_refused(use: ModelUse, family: Family) -> bool:
 
 def _is_foreign(use: ModelUse, family: Family) -> bool:
     """Whether a concrete class belongs to architectures of another kind."""
-    owners = class_families().get(use.loader)
+    owners = families_with(use.loader)
     if not owners or family.model_type in owners:
         return False
     kinds = {families()[owner].kind for owner in owners}

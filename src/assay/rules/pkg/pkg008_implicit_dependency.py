@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import ast
-import fnmatch
-import re
 from collections.abc import Iterator
+from fnmatch import fnmatchcase
 from functools import cache
 from typing import NamedTuple
 
@@ -169,7 +168,7 @@ class ImplicitDependency(Rule):
 
 class _Need(NamedTuple):
     library: str
-    pattern: re.Pattern[str]
+    pattern: str
     argument: str
     value: str
     needs: tuple[str, ...]
@@ -199,11 +198,16 @@ def _needs() -> dict[str, list[_Need]]:
     found: dict[str, list[_Need]] = {}
     for row in read_table("implicit_needs"):
         start = row["call"].partition(".")[0]
-        pattern = re.compile(fnmatch.translate(row["call"]))
         needs = tuple(row["needs"].split())
         found.setdefault(start, []).append(
             _Need(
-                start.removeprefix("import "), pattern, row["argument"], row["value"], needs, row["sure"], row["source"]
+                start.removeprefix("import "),
+                row["call"],
+                row["argument"],
+                row["value"],
+                needs,
+                row["sure"],
+                row["source"],
             )
         )
     return found
@@ -216,12 +220,14 @@ def _uses(file: PythonFile) -> Iterator[tuple[ast.AST, str, _Need, bool]]:
         top = item.module.partition(".")[0]
         imported.add(top)
         for need in _needs().get(f"import {top}", ()):
-            if not item.guarded and any(need.pattern.match(f"import {name}") for name in (item.module, item.target)):
+            if not item.guarded and any(
+                fnmatchcase(f"import {name}", need.pattern) for name in (item.module, item.target)
+            ):
                 yield item.node, item.module, need, True
     for call, name in file.calls:
         top = name.partition(".")[0]
         for need in _needs().get(top, ()) if top in imported else ():
-            if need.pattern.match(name) and (certain := _fits(call, need)) is not None:
+            if fnmatchcase(name, need.pattern) and (certain := _fits(call, need)) is not None:
                 yield call, name, need, certain
 
 

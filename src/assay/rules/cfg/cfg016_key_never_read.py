@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import PurePosixPath
 
-from assay.analysis.configuration_reads import configuration_reads, leaves
+from assay.analysis.configuration_reads import leaves, reads_of_known_runs
 from assay.analysis.project import Project
 from assay.finding import Frame, Severity
 from assay.rules.rule import Example, Outcome, Rule
 
-_MAIN = """import hydra
+_MAIN = """import os
+import subprocess
+
+import hydra
 
 
 @hydra.main(version_base=None, config_path="../config", config_name="config")
@@ -34,11 +38,20 @@ def _files(expression: str, run: str = "run_id: a\ntraining: {lr: 0.1, warmup: 5
     }
 
 
+def _with_another(run: str) -> dict[str, str]:
+    """Two runs, of which one reads a key that it does not have."""
+    return {
+        **_files("cfg.training.lr, cfg.run_id == 'b' and cfg.training.decay"),
+        "config/run/b.yaml": "# @package _global_\n" + run,
+    }
+
+
 class KeyNeverRead(Rule):
     """A run file sets a key, and nothing in the enactment of main, train and evaluate reads it.
 
     A setting that nobody reads is a setting that is not applied: the paper says warm-up of five steps, and there is
-    none. Where the programs pass the configuration on as a whole, or read keys that are worked out, nothing is said.
+    none. Where the programs of a run pass the configuration on as a whole, read keys that are worked out, or come to an
+    error, nothing is said of what that run sets.
     """
 
     code = "CFG016"
@@ -56,21 +69,35 @@ class KeyNeverRead(Rule):
         Example(_files("dict(**cfg.training)")),
         Example(_files("[cfg.training[name] for name in open('names.txt')]")),
         Example(_files("cfg.training.lr, cfg.get('training').get('warmup')")),
+        # the run stops at an error: what it would read then is not known
+        Example(_files("cfg.training.lr, cfg.training.decay")),
+        # the other run stops at an error, and may read the same key
+        Example(_with_another("run_id: b\ntraining: {lr: 0.1, warmup: 9}\n")),
+        # so may a process that is started with words that are not known, or out of sight
+        Example(_files("subprocess.run([*open('words'), cfg.training.lr])")),
+        Example(_files("os.execvp('python', ['python', '-m', 'src.train', str(cfg.training.lr)])")),
     )
     INVALID = (
         Example(_files("cfg.training.lr"), at=("config/run/a.yaml:3",)),
         Example(_files("cfg.run_id"), at=("config/run/a.yaml:3",)),
+        # another run stops at an error
+        Example(_with_another("run_id: b\ntraining: {lr: 0.1}\n"), at=("config/run/a.yaml:3",)),
     )
 
     def check(self, project: Project) -> Iterator[Outcome]:
-        reads = configuration_reads(project)
+        reads = reads_of_known_runs(project)
         if reads is None:
             return
-        for path, file in project.run_files.items():
+        known = {path: file for path, file in project.run_files.items() if PurePosixPath(path).stem in reads.known}
+        # a run that is not known may read what it sets
+        open_keys = {
+            key for path, file in project.run_files.items() if path not in known for key, _, _ in leaves(file.root)
+        }
+        for path, file in known.items():
             unread = [
                 (key, node)
                 for key, node, _ in leaves(file.root)
-                if key.partition(".")[0] not in _NAMES and not reads.covers(key)
+                if key.partition(".")[0] not in _NAMES and key not in open_keys and not reads.covers(key)
             ]
             if unread:
                 unread.sort(key=lambda one: one[1].line)

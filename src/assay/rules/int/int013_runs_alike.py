@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import combinations
 
-from assay.analysis.configuration_reads import configuration_reads, leaves
+from assay.analysis.configuration_reads import leaves, reads_of_known_runs
 from assay.analysis.project import Project, YamlFile
 from assay.finding import Consequence, Frame, Severity
 from assay.rules.rule import Example, Outcome, Rule
 from assay.yaml_tree import Scalar, Sequence
 
-_MAIN = """import hydra
+_MAIN = """import subprocess
+
+import hydra
 
 
 def train(method, lr):
@@ -27,6 +29,7 @@ if __name__ == "__main__":
     main()
 """
 _CONFIG = "defaults:\n  - _self_\n  - run: ???\n\nresults_dir: results\nmode: full\n"
+_THIRD = {"config/run/other.yaml": "# @package _global_\nrun_id: other\nmethod: bare\ntraining: {lr: 0.1}\n"}
 # what only names a run
 _NAMES = frozenset({"run_id", "run", "name", "description", "notes", "tags"})
 _MAX_RUNS = 30
@@ -44,8 +47,8 @@ def _files(expression: str, proposed: str = "method: gated", other: str = "metho
 class RunsAlike(Rule):
     """Two runs are configured differently, and no program reads any key in which they differ.
 
-    They do the same thing under two names: the comparison between them measures noise. All programs are enacted and
-    every key that they read is known; a key that names the run does not count as a difference.
+    They do the same thing under two names: the comparison between them measures noise. The programs of both are enacted
+    to their end and every key that they read is known; a key that names the run does not count as a difference.
     """
 
     code = "INT013"
@@ -63,6 +66,9 @@ class RunsAlike(Rule):
         Example(_files("train(cfg.method, cfg.training.lr)")),
         Example(_files("train(0, cfg.training.lr)", "lr: 1", "lr: 1")),
         Example(_files("cfg.get('method'), cfg.training.lr")),
+        # one of them stops at an error: what it would read then is not known
+        Example(_files("train(0, cfg.training.lr), 'proposed' in cfg.run_id and cfg.training.gate")),
+        Example(_files("subprocess.run(open('words').read(), shell=True), train(0, cfg.training.lr)")),
         # it may be read by what the configuration is given to
         Example(_files("dict(**cfg)")),
     )
@@ -72,13 +78,19 @@ class RunsAlike(Rule):
             at=("config/run/proposed-a.yaml:3",),
             repaired=_files("train(cfg.method, cfg.training.lr)"),
         ),
+        # a third run stops at an error
+        Example(
+            _files("train(0, cfg.training.lr), cfg.run_id == 'other' and cfg.training.gate") | _THIRD,
+            at=("config/run/proposed-a.yaml:3",),
+            repaired=_files("train(cfg.method, cfg.training.lr)"),
+        ),
     )
 
     def check(self, project: Project) -> Iterator[Outcome]:
-        reads = configuration_reads(project)
+        reads = reads_of_known_runs(project)
         if reads is None or len(project.run_files) > _MAX_RUNS:
             return
-        values = {path: _values(file) for path, file in project.run_files.items()}
+        values = {path: _values(file) for path, file in project.run_files.items() if _run(path) in reads.known}
         for (path, mine), (other, theirs) in combinations(values.items(), 2):
             differing = [
                 key

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from assay import yaml_tree
 from assay.analysis.expressions import last_part, words
+from assay.analysis.mode_check import unproved_mode_check
 from assay.analysis.project import Project
 from assay.analysis.python_source import PythonFile, keyword
 from assay.analysis.run_mode import RunMode, is_mode, run_mode
@@ -24,12 +25,15 @@ class ModeNotRequired(Rule):
 
     The rule reads `mode` in config.yaml, where `???` makes Hydra ask for it, and looks for a check in the program: an
     `else` that raises, a comparison with both words, a group of configurations. It blocks where the program decides by the
-    mode and lets every other word pass. A default in config.yaml is a warning.
+    mode and lets every other word pass. A default in config.yaml is a warning. The requirement is met where config.yaml
+    says `mode: ???` and the first thing that main does is to raise an error for every other word; what is as good but
+    cannot be told from the text stays undecided.
     """
 
     code = "MOD001"
     name = "mode-not-required"
     requirements = ("E9.1",)
+    decides = ("E9.1",)
     message = "{fault}"
     explanation = "{follows}."
     repair = "{change}."
@@ -60,6 +64,8 @@ class ModeNotRequired(Rule):
     )
 
     def check(self, project: Project) -> Iterator[Outcome]:
+        if unproved := unproved_mode_check(project):
+            yield Undecided(unproved)
         mode = run_mode(project)
         if mode.is_flag:
             return

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from assay.analysis.expressions import last_part
 from assay.analysis.project import Project
 from assay.analysis.python_source import PythonFile, descend, string_value
+from assay.analysis.tracking_mode import unproved_tracking_mode
 from assay.finding import Frame
-from assay.rules.rule import Example, Outcome, Rule
+from assay.rules.rule import Example, Outcome, Rule, Undecided
 
 _MAX_PLACES = 50
 _VARIABLES = frozenset({"WANDB_MODE", "WANDB_DISABLED"})
@@ -21,12 +22,14 @@ class WandbModeTooLate(Rule):
     already online.
 
     The rule blocks where a `wandb.init` is followed, in the same sequence of statements, by the only place in the program
-    that disables W&B or says in which mode it works.
+    that disables W&B or says in which mode it works. The requirement is met where train starts W&B in one place, gives it
+    its mode there, and provably sets that mode nowhere afterwards.
     """
 
     code = "MOD007"
     name = "wandb-mode-too-late"
     requirements = ("E6.5",)
+    decides = ("E6.5",)
     message = "W&B's mode is set after wandb.init (line {line})"
     explanation = "wandb.init has read the mode already, so this has no effect on the run."
     repair = "Set the mode before wandb.init."
@@ -73,6 +76,8 @@ class WandbModeTooLate(Rule):
     )
 
     def check(self, project: Project) -> Iterator[Outcome]:
+        if unproved := unproved_tracking_mode(project):
+            yield Undecided(unproved)
         places = [(file, node) for file in project.python.values() for node in file.nodes if _sets_mode(node)]
         if len(places) > _MAX_PLACES:
             return

@@ -6,12 +6,13 @@ import ast
 import re
 from collections.abc import Iterator
 
+from assay.analysis.json_output import unproved_absence_of_json
 from assay.analysis.name_uses import is_dead, used_names
 from assay.analysis.project import Project
 from assay.analysis.python_source import PythonFile, keyword, string_value
 from assay.analysis.text_pattern import Pattern, PatternReader
 from assay.finding import Severity
-from assay.rules.rule import Example, Outcome, Rule
+from assay.rules.rule import Example, Outcome, Rule, Undecided
 
 _RESULT = re.compile(
     r"result|metric|summar|score|predict(?!or)|accurac|perplexit|(?:^|_)(?:acc|loss|f1|em|bleu|rouge[a-z0-9]*|auc|"
@@ -42,11 +43,15 @@ class ResultsWrittenByTrain(Rule):
     for writing, for `write_text(json.dumps(...))`, and for a printed `json.dumps(...)`. The resolved configuration,
     checkpoints, tokenizers, chosen hyper-parameters and files that are appended to are no results. Where neither the
     file's name nor what is written shows that it holds results, the rule warns.
+
+    The requirement is met where train, and what it imports, provably makes no JSON at all: no name or text speaks of it,
+    nothing is opened for writing, and what is printed has words in it.
     """
 
     code = "TRK001"
     name = "results-written-by-train"
     requirements = ("E6.6",)
+    decides = ("E6.6",)
     message = "{path} {act} {what}{named}"
     explanation = "Results belong to the W&B run alone; evaluate reads them from there and writes the files."
     repair = "Remove this output and log the values with wandb.log or wandb.summary."
@@ -119,6 +124,8 @@ class ResultsWrittenByTrain(Rule):
     )
 
     def check(self, project: Project) -> Iterator[Outcome]:
+        if unproved := unproved_absence_of_json(project):
+            yield Undecided(unproved)
         uses = used_names(project.python.values())
         for role in ("train", "main"):
             file = project.role(role)

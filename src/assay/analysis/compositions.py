@@ -8,12 +8,12 @@ import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
 from assay.analysis.hydra_entry import HydraEntry, hydra_entry
 from assay.analysis.project import Project
 from assay.analysis.python_source import string_value
+from assay.analysis.run_defaults import run_ids
 
 MAX_COMPOSITIONS = 60
 RESULTS = "results"
@@ -148,7 +148,7 @@ def _all_asked(project: Project) -> tuple[_Asked, list[str]]:
 def _asked(project: Project, result: Compositions) -> Iterator[tuple[HydraEntry, str, str | None, list[str]]]:
     """Each command of the contract that an `@hydra.main` takes: entry, mode, run and words."""
     contract = project.contract
-    runs = list(dict.fromkeys(PurePosixPath(path).stem for path in project.run_files))
+    runs = list(run_ids(project))
     open_reason = composed_otherwise(project)
     for role, modes in (("main", ("trial", "full")), ("evaluate", ("evaluate",))):
         path = contract.role(role)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from assay.analysis.run_defaults import run_ids
 from assay.finding import Frame
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ class Program(NamedTuple):
         composed: Whether Hydra composed its configuration: `yes`, `repaired` (only after defects were set aside), `no`.
         keys: The composed configuration, unresolved; None where there is none.
         entered: File and line of the functions and classes that it came into.
+        events: What it does, one by one and as the child says it; `Enactment.seen` tells it of all programs together.
     """
 
     path: str
@@ -51,6 +52,14 @@ class Program(NamedTuple):
     composed: str = "no"
     keys: Any = None
     entered: frozenset[tuple[str, int]] = frozenset()
+    events: tuple[dict[str, Any], ...] = ()
+
+    @property
+    def faulted(self) -> bool:
+        """Whether it certainly comes to an error that nothing catches: what it would do afterwards is not all known."""
+        return any(
+            event["kind"] == "fault" and event["certain"] != "maybe" and not event["guarded"] for event in self.events
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +146,18 @@ class Enactment:
         """What programs do, of some kinds, in the order in which it was first done."""
         return (one for one in self._seen if one.kind in kinds)
 
+    def follows(self, program: Program) -> bool:
+        """Whether everything that one program does is seen: it was enacted to its end, without an error that nothing
+        catches and without defects set aside, and whatever it starts is a program of its own."""
+        if not program.complete or program.faulted or program.composed == "repaired":
+            return False
+        started = {
+            (one.parents[-1].get("file"), one.parents[-1].get("line"))
+            for one in self.programs
+            if one.parents and (one.run, one.mode) == (program.run, program.mode)
+        }
+        return all((one["file"], one["line"]) in started for one in program.events if one["kind"] == "launch")
+
     def of(self, path: str | None, mode: str | None = None) -> list[Program]:
         """The programs that start a file."""
         return [one for one in self.programs if one.path == path and (mode is None or one.mode == mode)]
@@ -152,7 +173,7 @@ def request_of(project: Project) -> dict[str, Any] | str:
     modes = [name for name in ("trial", "full") if name in contract.commands]
     if not modes:
         return "the contract names no command lines"
-    runs = sorted({PurePosixPath(path).stem for path in project.run_files})
+    runs = sorted(run_ids(project))
     return {"files": files, "runs": runs, "modes": modes, "commands": dict(contract.commands)}
 
 
@@ -173,6 +194,7 @@ def read_answer(answer: dict[str, Any]) -> Enactment:
             str(entry.get("composed", "no")),
             entry.get("keys"),
             frozenset((file, line) for file, line in entry.get("entered", ())),
+            tuple(entry["events"]),
         )
         made.programs.append(program)
         for event in entry["events"]:

@@ -76,6 +76,13 @@ class MissingConfigurationKey(Rule):
                 "src/train.py": "def train(cfg):\n    if cfg.method == 'gated':\n        print(cfg.gate.size)\n",
             }
         ),
+        # what runs have in common, under no name of a run, is no run
+        Example(
+            {
+                **_files("cfg.run_id, cfg.training.lr", "defaults: [_common, _self_]\nrun_id: a\n"),
+                "config/run/_common.yaml": "# @package _global_\ntraining: {lr: 0.1, epochs: 2}\n",
+            }
+        ),
         # it is caught
         Example(
             {

@@ -5,9 +5,11 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from pathlib import PurePosixPath
 
 from assay.analysis.project import Project
 from assay.analysis.python_source import descend, string_value
+from assay.analysis.run_defaults import run_ids, taken_over
 from assay.finding import Severity
 from assay.rules.rule import Example, Outcome, Rule, Undecided
 from assay.yaml_tree import Mapping, Node, Scalar, Sequence
@@ -17,6 +19,7 @@ _SETTERS = (".update", ".merge", ".create", ".setdefault", ".from_dotlist")
 _RUN = (
     "run_id: a\nmethod: proposed\nmodel: {name: m}\ndataset: {name: d}\ntraining: {epochs: 1}\noptuna: {n_trials: 0}\n"
 )
+_COMMON = _RUN.replace("run_id: a\nmethod: proposed\n", "")
 _NO_OPTUNA = _RUN.replace("optuna: {n_trials: 0}\n", "")
 
 
@@ -24,7 +27,8 @@ class MissingSection(Rule):
     """A run's configuration has to hold the sections that the contract names, in its own file or in config.yaml.
 
     The rule looks for each name at every level of both files and of every other file under config/, because a
-    group, a `# @package` line or a nested `run:` may put it anywhere. It speaks only where the name is nowhere.
+    group, a `# @package` line or a nested `run:` may put it anywhere. What a run file takes over from another run
+    file through its defaults list counts as its own. The rule speaks only where the name is nowhere.
     """
 
     code = "CFG005"
@@ -43,6 +47,15 @@ class MissingSection(Rule):
             {
                 "config/config.yaml": "defaults:\n  - optuna: small\n",
                 "config/runs/a.yaml": _NO_OPTUNA,
+            }
+        ),
+        # taken over from a file that several runs have in common, and that is no run itself
+        Example(
+            {
+                "config/config.yaml": "mode: full\n",
+                "config/runs/_common.yaml": "# @package _global_\n" + _COMMON,
+                "config/runs/a.yaml": "# @package _global_\ndefaults: [_common, _self_]\nrun_id: a\nmethod: proposed\n",
+                "config/runs/b.yaml": "defaults:\n  - /runs/a@_here_\n  - _self_\nrun_id: b\n",
             }
         ),
         # a structured configuration may add any key
@@ -66,6 +79,15 @@ class MissingSection(Rule):
             {"config/config.yaml": "mode: full\n", "config/runs/a.yaml": _NO_OPTUNA},
             at=("config/runs/a.yaml",),
             repaired={"config/runs/a.yaml": _RUN},
+        ),
+        Example(
+            {
+                "config/config.yaml": "mode: full\n",
+                "config/runs/_common.yaml": "model: {name: m}\ndataset: {name: d}\ntraining: {epochs: 1}\n",
+                "config/runs/a.yaml": "defaults: [_common, _self_]\nrun_id: a\nmethod: proposed\n",
+            },
+            at=("config/runs/a.yaml",),
+            repaired={"config/runs/_common.yaml": _COMMON},
         ),
         # the code sets it by itself: not in the configuration, yet nothing fails
         Example(
@@ -110,10 +132,15 @@ class MissingSection(Rule):
         if not project.run_files:
             yield Undecided("there is no run file to look at")
         set_by_code = _assigned(project, set(contract.sections))
+        runs = set(run_ids(project))
         for path, file in project.run_files.items():
-            if not isinstance(file.root, Mapping):
+            if not isinstance(file.root, Mapping) or PurePosixPath(path).stem not in runs:
                 continue
-            there = shared | _names(file.documents)
+            parts = [file, *(project.run_files[other] for other in taken_over(project)[path])]
+            if broken := next((part.path for part in parts if part.error is not None), None):
+                yield Undecided(f"{broken} does not parse")
+                continue
+            there = shared.union(*(_names(part.documents) for part in parts))
             laid = project.submission.files[path].laid
             for section in contract.sections:
                 if section in there:

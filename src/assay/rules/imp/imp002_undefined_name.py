@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from bisect import bisect_left
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -30,6 +31,11 @@ _AXIS_NAMES = frozenset({"jaxtyping", "nptyping", "torchtyping"})
 _ASKED = re.compile(r"(?:dir|locals|globals|hasattr|(?:typing\.)?TYPE_CHECKING|sys\.version.*|(?:six|platform)\..+)")
 _NAME_ERROR = frozenset({"NameError"})
 _ANY_ERROR = frozenset({"NameError", "Exception", "BaseException"})
+# What may leave out a part of it.
+_CONDITIONS = (
+    ast.If, ast.IfExp, ast.BoolOp, ast.Compare, ast.Try, ast.TryStar, ast.Match,
+    ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp,
+)  # fmt: skip
 _MOST_USES = 200  # of one name in one file
 
 
@@ -80,6 +86,36 @@ class UndefinedName(Rule):
             }
         ),
         Example({"src/train.py": "def run():\n    global model\n    model = 1\n\n\nrun()\nprint(model)\n"}),
+        # set in the round before
+        Example(
+            {
+                "src/train.py": (
+                    "def train(losses):\n    for epoch, loss in enumerate(losses):\n"
+                    "        if epoch > 0 and before - loss < 0.1:\n            break\n"
+                    "        before = loss\n"
+                ),
+            }
+        ),
+        Example(
+            {
+                "src/train.py": (
+                    "def ahead(batches):\n    first = True\n    for following in batches:\n"
+                    "        if first:\n            first = False\n        else:\n            yield batch\n"
+                    "        batch = following\n    yield batch\n"
+                ),
+            }
+        ),
+        # the metaclass brings the names of the class body
+        Example(
+            {
+                "src/model.py": (
+                    "class Meta(type):\n    @classmethod\n    def __prepare__(mcs, name, bases):\n"
+                    "        return {'width': 8}\n\n\n"
+                    "class Net(metaclass=Meta):\n    hidden = 4 * width\n"
+                ),
+                "src/main.py": "from src.model import Net\n\nprint(Net.hidden)\n",
+            }
+        ),
     )
     INVALID = (
         Example(
@@ -117,6 +153,34 @@ class UndefinedName(Rule):
             },
             at=("src/main.py:2", "src/main.py:7"),
         ),
+        # the first round comes to it
+        Example(
+            {
+                "src/train.py": "def train(losses):\n    for loss in losses:\n        print(before - loss)\n        before = loss\n"
+            },
+            at=("src/train.py:3",),
+            repaired={
+                "src/train.py": "def train(losses):\n    before = 0\n    for loss in losses:\n        print(before - loss)\n        before = loss\n"
+            },
+        ),
+        # a function sees nothing of the class body
+        Example(
+            {
+                "src/main.py": (
+                    "class Meta(type):\n    @classmethod\n    def __prepare__(mcs, name, bases):\n"
+                    "        return {'width': 8}\n\n\n"
+                    "class Net(metaclass=Meta):\n    def size(self):\n        return width\n"
+                )
+            },
+            at=("src/main.py:9",),
+            repaired={
+                "src/main.py": (
+                    "class Meta(type):\n    @classmethod\n    def __prepare__(mcs, name, bases):\n"
+                    "        return {'width': 8}\n\n\n"
+                    "class Net(metaclass=Meta):\n    def size(self):\n        return self.width\n"
+                )
+            },
+        ),
         Example(
             {"src/main.py": "print(rate)\nrate = 1\n"},
             at=("src/main.py:1",),
@@ -143,6 +207,7 @@ class UndefinedName(Rule):
         modules = project.shared(OwnModules)
         remedies = _imported_elsewhere(project) if reported else {}
         set_elsewhere = project.shared(attributes_set) if reported else frozenset()
+        prepared = bool(reported) and _prepares(project)
         for path, names in reported.items():
             file = project.python[path]
             if file.tree is None:
@@ -153,7 +218,11 @@ class UndefinedName(Rule):
                 continue
             places = _Places(file)
             for name in [name for name in names if name not in places.deleted | set_elsewhere]:
-                judged = (self._use(project, modules, places, name, one) for one in names[name][:_MOST_USES])
+                diagnostics = names[name][:_MOST_USES]
+                if prepared and any(_in_class_body(file, places.name_at(name, one)) for one in diagnostics):
+                    yield Undecided(f"a metaclass may bring `{name}` to a class in {path}")
+                    continue
+                judged = (self._use(project, modules, places, name, one) for one in diagnostics)
                 if uses := [use for use in judged if use is not None]:
                     yield self._finding(file, name, uses, remedies)
 
@@ -164,7 +233,9 @@ class UndefinedName(Rule):
         file = places.file
         _, high = project.python_range
         node = None if diagnostic.code == "F822" else places.name_at(name, diagnostic)
-        if node is not None and (catches(file, node, _NAME_ERROR) or _is_asked_for(file, node)):
+        if node is not None and (
+            catches(file, node, _NAME_ERROR) or _is_asked_for(file, node) or places.set_in_an_earlier_round(node)
+        ):
             return None
         kind = _annotation(file, node) if node is not None else "quoted"
         since = _NEWER_BUILTINS.get(name)
@@ -242,12 +313,62 @@ class _Places:
         for node in names:
             if around := next((up for up in file.ancestors(node) if isinstance(up, ast.JoinedStr)), None):
                 self._formatted.setdefault(node.id, []).append((around, node))
+        self._set: dict[str, list[int]] = {}
+        for node in names:
+            if isinstance(node.ctx, ast.Store):
+                self._set.setdefault(node.id, []).append(node.lineno)
+        for named in file.nodes_of(ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.ExceptHandler, ast.MatchAs):
+            if name := getattr(named, "name", None):
+                self._set.setdefault(name, []).append(getattr(named, "lineno", 0))
+        for item in file.imports:
+            self._set.setdefault(item.bound, []).append(item.node.lineno)
+        for lines in self._set.values():
+            lines.sort()
+        self._skips = sorted(node.lineno for node in file.nodes_of(ast.Continue))
 
     def name_at(self, name: str, diagnostic: Diagnostic) -> ast.Name | None:
         """The use of the name at a place, which is vague in an f-string; None within a quoted annotation."""
         line = diagnostic.line
         near = (node for up, node in self._formatted.get(name, ()) if up.lineno <= line <= (up.end_lineno or line))
         return self._exact.get((name, line, diagnostic.column - 1)) or next(near, None)
+
+    def set_in_an_earlier_round(self, node: ast.Name) -> bool:
+        """Whether a loop sets the name further down, and something may skip the use in the first round."""
+        skipped = False
+        for up in self.file.ancestors(node):
+            if isinstance(up, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.ClassDef):
+                return False
+            if isinstance(up, ast.For | ast.AsyncFor | ast.While):
+                first, last = up.body[0].lineno, up.end_lineno or up.lineno
+                may_skip = skipped or _any_between(self._skips, first, node.lineno)
+                if may_skip and _any_between(self._set.get(node.id, []), first, last):
+                    return True
+                skipped = True
+            skipped |= isinstance(up, _CONDITIONS)
+        return False
+
+
+def _any_between(lines: list[int], first: int, last: int) -> bool:
+    at = bisect_left(lines, first)
+    return at < len(lines) and lines[at] <= last
+
+
+def _prepares(project: Project) -> bool:
+    """Whether a metaclass of the submission brings names to the bodies of classes."""
+    functions = (node for file in project.python.values() for node in file.nodes_of(ast.FunctionDef))
+    return any(node.name == "__prepare__" for node in functions)
+
+
+def _in_class_body(file: PythonFile, node: ast.AST | None) -> bool:
+    """Whether a name is looked up in the body of a class that may have a metaclass."""
+    child = node
+    for up in file.ancestors(node) if node is not None else ():
+        if isinstance(up, ast.ClassDef):
+            return child in up.body and bool(up.bases or up.keywords)
+        if isinstance(up, ast.FunctionDef | ast.AsyncFunctionDef) and child in up.body:
+            return False
+        child = up
+    return False
 
 
 def _stops_import(file: PythonFile, node: ast.AST | None) -> bool:

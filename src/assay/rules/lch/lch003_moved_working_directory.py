@@ -17,6 +17,7 @@ from assay.rules.rule import Example, Outcome, Rule, Undecided
 _CHECKED = frozenset({"subprocess.check_call", "subprocess.check_output"})
 _LAUNCHES = _CHECKED | {"subprocess.run", "subprocess.call", "subprocess.Popen", "os.system"}
 _OPENING = frozenset({"open", "omegaconf.OmegaConf.load", "io.open"})
+_MAKES = frozenset({"makedirs", "mkdir", "copytree", "copy", "copy2", "move", "symlink", "symlink_to"})
 # Whatever names one of these may have set things right by means that are not followed.
 _MENDING = re.compile(
     r"PYTHONPATH|os\.chdir|\bchdir\(|contextlib\.chdir|sys\.path|hydra\.run\.dir|hydra\.job\.chdir|runpy|argv"
@@ -103,6 +104,17 @@ class MovedWorkingDirectory(Rule):
         ),
         # not a module of the submission
         Example({**_FILES, "src/main.py": _main().replace("src.train", "torch.distributed.run")}),
+        # the folder is made where it then is
+        Example(
+            {
+                **_FILES,
+                "src/main.py": "import os\n"
+                + _main(
+                    launch="os.makedirs('config')\n    open('config/more.yaml', 'w').write('a: 1')\n"
+                    "    print(open('config/more.yaml').read())"
+                ),
+            }
+        ),
         # the path is made absolute
         Example(
             {
@@ -226,8 +238,16 @@ def _broken(project: Project, entry: HydraEntry, function: FunctionNode) -> Iter
                 yield call, f"the child `{module}` is started there", "the child does not find the submission."
         elif name in _OPENING and call.args:
             path = _leading_text(file, call.args[0])
-            if path.startswith("config/") and not catches(file, call, frozenset({"FileNotFoundError", "OSError"})):
+            caught = catches(file, call, frozenset({"FileNotFoundError", "OSError"}))
+            if path.startswith("config/") and not caught and not _makes_folders(file):
                 yield call, f"`{path}...` is opened there", "the file is not found."
+
+
+def _makes_folders(file: PythonFile) -> bool:
+    """Whether a file makes folders or moves files, perhaps those that it opens."""
+    return any(
+        name.rpartition(".")[2] in _MAKES or getattr(call.func, "attr", "") in _MAKES for call, name in file.calls
+    )
 
 
 def _certainly_runs(file: PythonFile, call: ast.Call, entry: FunctionNode) -> bool:

@@ -80,7 +80,9 @@ def main() -> int:
         ("run files", "compositions", "median s", "fastest s"),
         [(one["run_files"], one["compositions"], f"{one['seconds']:.3f}", f"{one['fastest']:.3f}") for one in composed],
     )
-    print(f"\nEach further composition takes {slope(composed) * 1000:.0f} ms.")
+    print()
+    if len(composed) > 1:
+        print(f"Each further composition takes {slope(composed) * 1000:.0f} ms.")
     with_environment = None
     if options.env is not None:
         command = [sys.executable, "-m", "assay", "review", str(options.folder), "--quiet", "--env", str(options.env)]

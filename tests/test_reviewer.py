@@ -273,11 +273,11 @@ _RUN = (
 )
 
 
-def enacted(read):
+def enacted(read, entry=_ENTRY, run=_RUN):
     files = {
-        "src/main.py": _ENTRY.replace("{}", read),
+        "src/main.py": entry.replace("{}", read),
         "config/config.yaml": "defaults:\n  - _self_\n  - run: ???\n\nresults_dir: r\nmode: full\n",
-        "config/run/a.yaml": _RUN,
+        "config/run/a.yaml": run,
     }
     return assay.review(submission(files), contract="experiment")
 
@@ -296,6 +296,49 @@ def test_a_read_that_is_not_known_leaves_the_row_open(read):
 
 def test_a_key_that_is_missing_violates_the_row():
     assert status(enacted("cfg.training.warmup"), "E2.2").status == "violated"
+
+
+# the best value that the search found goes where the program reads it
+_SEARCH = _ENTRY.replace("print(fit(**study.best_params))", "cfg.training.lr = study.best_params['lr']")
+_TRAINS = "fit(cfg.training.lr)"
+_TWO = _RUN.replace("high: 1.0}", "high: 1.0}, momentum: {type: uniform, low: 0.1, high: 0.9}")
+
+
+def test_a_row_is_met_where_every_searched_name_reaches_a_value_that_is_read():
+    verdict = enacted(_TRAINS, _SEARCH)
+    row = status(verdict, "E7.3")
+    assert (row.status, row.decided_by, row.findings) == ("met", "compose", ())
+    both = _SEARCH.replace("fit(lr)", "fit(lr, momentum=0)").replace("lr * 2", "lr * momentum")
+    assert status(enacted(_TRAINS, both, _TWO), "E7.3").status == "met"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "run"),
+    [
+        # nothing is drawn
+        ("trial.suggest_float(name, one.low, one.high)", "1.0", _RUN),
+        # the search may not happen
+        ("if cfg.mode == 'full'", "if optuna.is_there()", _RUN),
+        # one of two names is not drawn
+        ("for name, one in space.items()", "for name, one in [('lr', space.lr)]", _TWO),
+        # both are drawn, and one is of no use to anybody
+        ("fit(lr)", "fit(lr, momentum=0)", _TWO),
+        # no run searches anything
+        ("import hydra", "import hydra", _RUN.partition("optuna:")[0] + "optuna: {n_trials: 0, search_space: {}}\n"),
+    ],
+)
+def test_a_searched_name_that_may_reach_nothing_leaves_the_row_open(old, new, run):
+    assert old in _SEARCH
+    row = status(enacted(_TRAINS, _SEARCH.replace(old, new), run), "E7.3")
+    assert (row.status, row.findings) == ("undecided", ())
+    assert row.reason == "not every searched name is known to reach a value that is read"
+
+
+def test_a_searched_value_that_nothing_reads_violates_the_row():
+    verdict = enacted("cfg.run_id", _SEARCH.replace("return lr * 2", "return 1.0"))
+    row = status(verdict, "E7.3")
+    assert (row.status, row.decided_by) == ("violated", "compose")
+    assert {verdict.findings[number].rule for number in row.findings} == {"HPO011"}
 
 
 def test_a_rule_yields_to_another_at_the_same_place_unless_that_one_weighs_less():

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import time
+import subprocess
+import sys
 
 import pytest
 
 from assay import open_submission, review
-from assay.errors import InputError
 from assay.submission.bundle import key_of
-from assay.submission.transcript import read_markdown_brief, read_transcript
+from assay.submission.transcript import read_markdown_brief
 from tests.submission.conftest import EIGHT, SEVEN
 
 EXPERIMENT = """LLM Name: a-model
@@ -257,6 +257,28 @@ def test_a_brief_of_its_own_is_read_from_markdown():
     assert (brief.hypothesis, brief.primary_metric, brief.direction) == ("It works.", "accuracy", "minimize")
 
 
+BEFORE = (
+    "# Experiment Runs\n- Run ID: a\n",
+    "# Hypothesis\nprimary_metric='",
+    "# Research Method\n{",
+    "# Experimental Design\n",
+    "# Current Experiment\n- Run Variations: [",
+    "# Code\n",
+)
+READ = """
+import json, resource, sys
+from assay.errors import InputError
+from assay.submission.transcript import read_transcript
+resource.setrlimit(resource.RLIMIT_CPU, (60, 60))
+paths, texts = json.load(sys.stdin)
+for text in texts:
+    try:
+        read_transcript(text, "t", paths, {"is_code_ready": "experiment"})
+    except InputError as error:
+        assert "runs in one brief" in str(error)
+"""
+
+
 @pytest.mark.parametrize(
     "part",
     [
@@ -280,18 +302,16 @@ def test_a_brief_of_its_own_is_read_from_markdown():
         "# Code\nx\n",
         "Method: a   b",
         "`",
+        "Method:\n",
+        '{"a": 1}\n',
+        "- Run ID: a\n```yaml\n",
+        "# Base Code Reference\n",
     ],
 )
 def test_no_text_takes_long(part):
-    begin = time.process_time()
-    for before in (
-        "# Experiment Runs\n- Run ID: a\n",
-        "# Hypothesis\n",
-        "# Code\n",
-        "# Current Experiment\n- Run Variations: ",
-    ):
-        try:
-            read_transcript(before + part * (1_000_000 // len(part)), "t", SEVEN, {"is_code_ready": "experiment"})
-        except InputError:
-            continue
-    assert time.process_time() - begin < 5
+    # good is within 6 s of processor time on any of these, quadratic takes from minutes to hours: the limit is far
+    # from both, and it is the kernel's because a regular expression cannot be counted and need not heed a timer
+    texts = [f"{before}{part * (1_000_000 // len(part))}end\n# Code\n{bundle(SEVEN)}" for before in BEFORE]
+    given = json.dumps([list(SEVEN), texts])
+    done = subprocess.run([sys.executable, "-c", READ], input=given, text=True, capture_output=True)
+    assert (done.returncode, done.stderr) == (0, "")

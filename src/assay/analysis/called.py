@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from assay.analysis.python_source import PythonFile
+from assay.analysis.name_origins import How, origins_of
+from assay.analysis.python_source import FunctionNode, PythonFile
 
 if TYPE_CHECKING:
     from assay.analysis.project import Project
@@ -97,9 +98,11 @@ def read_call(file: PythonFile, path: str, node: ast.Call, name: str) -> Called:
 
 
 def constant_value(file: PythonFile, node: ast.AST | None) -> object:
-    """The value of an expression made of constants, and of names that the module binds once to a constant."""
+    """The value of an expression made of constants, and of names that are bound once, to a constant."""
     if isinstance(node, ast.Name):
-        node = file.constants.get(node.id)
+        origins = origins_of(file).of(node)
+        once = len(origins) == 1 and origins[0].how is How.VALUE and not _is_of_class(file, origins[0].node)
+        node = origins[0].expression if once else None
     if isinstance(node, ast.Constant):
         return node.value
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub) and isinstance(node.operand, ast.Constant):
@@ -109,6 +112,12 @@ def constant_value(file: PythonFile, node: ast.AST | None) -> object:
         values = [item.value for item in node.elts if isinstance(item, ast.Constant)]
         return values if isinstance(node, ast.List) else tuple(values)
     return UNKNOWN
+
+
+def _is_of_class(file: PythonFile, node: ast.AST) -> bool:
+    """Whether a name is bound in the body of a class, where its functions do not see it."""
+    scope = next((up for up in file.ancestors(node) if isinstance(up, FunctionNode | ast.Lambda | ast.ClassDef)), None)
+    return isinstance(scope, ast.ClassDef)
 
 
 def _is_one(name: str, names: tuple[str, ...]) -> bool:

@@ -245,7 +245,7 @@ def take_session() -> Session:
 def _private_folder() -> str:
     """A new folder that only this user may enter, as `tempfile` makes one."""
     wanted = [os.environ.get(name) for name in ("TMPDIR", "TEMP", "TMP")]
-    for place in [*filter(None, wanted), "/tmp", "/var/tmp", "."]:
+    for place in [*filter(None, wanted), "/tmp", "/var/tmp"]:
         folder = os.path.join(os.path.realpath(place), f"assay-enact-{os.urandom(8).hex()}")
         try:
             os.mkdir(folder, 0o700)

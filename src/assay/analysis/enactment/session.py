@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ class Session:
         self.cpu_seconds = cpu_seconds
         self.sandbox = sandbox
         self._folder: str | None = None
+        self._cleared: weakref.finalize[[str], Session] | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._threads: list[threading.Thread] = []
         self._request = b""
@@ -66,6 +68,7 @@ class Session:
             return
         try:
             self._folder = folder = _private_folder()
+            self._cleared = weakref.finalize(self, _remove, folder)
             program = [sys.executable, "-I", "-c", _BOOT, _PACKAGE_HOME, folder, str(self.cpu_seconds)]
             self.sandbox = self.sandbox and _bubblewrap() is not None
             wrapper = _wrapper(folder) if self.sandbox else []
@@ -136,11 +139,8 @@ class Session:
                 with contextlib.suppress(OSError, ValueError):
                     if pipe is not None and not self._threads:
                         pipe.close()
-        if self._folder is not None:
-            import shutil
-
-            shutil.rmtree(self._folder, ignore_errors=True)
-            self._folder = None
+        if self._cleared is not None:
+            self._cleared()
 
     def __enter__(self) -> Session:
         self.start()
@@ -253,6 +253,12 @@ def _private_folder() -> str:
             continue
         return folder
     raise OSError("no folder for temporary files can be written")
+
+
+def _remove(folder: str) -> None:
+    import shutil
+
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _bubblewrap() -> str | None:

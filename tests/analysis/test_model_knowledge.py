@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from assay.analysis.fact_table import read_table
@@ -25,6 +23,7 @@ from assay.analysis.model_knowledge import (
 from assay.analysis.project import Project
 from assay.contracts import load_contract
 from assay.submission import SourceFile, Submission
+from tests.bounded import ends
 
 
 def project_of(files: dict[str, str], contract: str = "experiment") -> Project:
@@ -256,9 +255,7 @@ def test_hostile_code_costs_little():
         "src/model.py": f"from transformers import AutoModel\nx0 = 'a'\n{chain}\ndef build(cfg):\n    {calls}pass\n",
         **{f"config/runs/{n}.yaml": "model:\n  name: b/c\n" for n in range(100)},
     }
-    begin = time.perf_counter()
-    model_uses(project_of(files))
-    assert time.perf_counter() - begin < 10
+    ends(lambda: model_uses(project_of(files)))
 
 
 def test_run_files_of_any_shape_are_read():

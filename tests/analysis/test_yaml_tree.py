@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import time
 
 import pytest
 import yaml
 
 from assay import yaml_tree
 from assay.errors import InputError
+from tests.bounded import ends
 
 TEXT = """\
 run: ???
@@ -212,29 +212,34 @@ LAUGHS = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
     ],
     ids=range(16),
 )
-def test_what_would_cost_or_construct_something_is_refused_soon(text, says):
-    begin = time.process_time()
+def test_what_would_cost_or_construct_something_is_refused(text, says):
+    ends(lambda: _refused(text))
     with pytest.raises((InputError, yaml_tree.YamlSyntaxError)) as caught:
         yaml_tree.parse("a.yaml", text)
-    assert time.process_time() - begin < 3
     if isinstance(caught.value, InputError):
         assert says in str(caught.value)
         assert len(str(caught.value)) < 300
+
+
+def _refused(text):
+    with pytest.raises((InputError, yaml_tree.YamlSyntaxError)):
+        yaml_tree.parse("a.yaml", text)
 
 
 @pytest.mark.parametrize(
     "part", [" ", "\n", "#", "# \n", ":", "a ", '"', "'", "&a ", "*a ", "!!", "a: b\n", "-\n", "|\n a\n", "a,", "\\"]
 )
 def test_no_text_takes_long(part):
-    begin = time.process_time()
-    for before in ("", "a: ", "[", '"', "a: |\n  ", "? "):
-        try:
-            nodes = yaml_tree.parse("a.yaml", before + part * (MANY // len(part)))
-        except (InputError, yaml_tree.YamlSyntaxError):
-            continue
-        for node in nodes:
-            yaml_tree.to_python(node)
-    assert time.process_time() - begin < 6
+    def read():
+        for before in ("", "a: ", "[", '"', "a: |\n  ", "? "):
+            try:
+                nodes = yaml_tree.parse("a.yaml", before + part * (MANY // len(part)))
+            except (InputError, yaml_tree.YamlSyntaxError):
+                continue
+            for node in nodes:
+                yaml_tree.to_python(node)
+
+    ends(read)
 
 
 def test_a_hundred_levels_are_fine():

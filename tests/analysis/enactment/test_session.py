@@ -101,7 +101,7 @@ def test_it_says_why_there_is_no_answer(monkeypatch, program, said):
     session.send({"files": {"a.yaml": "x" * 2**20}})
     pid, _ = inside(session)
     assert session.answer(1 if "60" in program else 20) == {"failed": said}
-    assert time.monotonic() - begin < 10
+    assert time.monotonic() - begin < 60
     assert not alive(pid)
 
 

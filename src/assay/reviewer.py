@@ -154,8 +154,8 @@ def run_rules(project: Project, rules: dict[str, type[Rule]]) -> tuple[list[Find
     findings: list[Finding] = []
     coverage = Coverage()
     project.start_ruff()
-    # what needs the enactment comes last, so that it happens meanwhile
-    for code, kind in sorted(all_rules().items(), key=lambda item: item[1].gate != "static"):
+    # what needs the enactment, or an environment's type checker, comes last, so that it happens meanwhile
+    for code, kind in sorted(all_rules().items(), key=lambda item: (item[1].late, item[1].gate != "static")):
         bears_on = rows_of(kind.requirements, code, contract)
         if not bears_on:
             continue

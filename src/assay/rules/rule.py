@@ -84,6 +84,7 @@ class Rule:
         consequence: What its blocking findings prove, where one does not say otherwise.
         gate: How it sees what it says: `static` by reading, `compose` by composing the configuration and enacting
             the programs. Rules of the second kind are heard last, because that takes longest.
+        late: Whether another program works on what it asks for, so that it is heard when all others were.
         yields_to: Codes of rules that say the same with better evidence. Where one of them points at a place, by
             itself or by a frame, this rule's finding there is left out.
         message: What is wrong. A format string, filled with what `finding` is given.
@@ -100,6 +101,7 @@ class Rule:
     severity: ClassVar[Severity] = Severity.BLOCKING
     consequence: ClassVar[Consequence | None] = Consequence.BREAKS_CONTRACT
     gate: ClassVar[str] = "static"
+    late: ClassVar[bool] = False
     yields_to: ClassVar[tuple[str, ...]] = ()
     message: ClassVar[str]
     explanation: ClassVar[str]

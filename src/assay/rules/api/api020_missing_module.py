@@ -30,6 +30,7 @@ class MissingModule(Rule):
     yields_to = ("IMP005",)
     requirements = ("X1", "B4.8", "D4.2")
     consequence = Consequence.CRASHES
+    late = True
     message = "{module} is imported, and {what}"
     explanation = "In this environment the import raises ModuleNotFoundError{when}."
     repair = "Import from a module that this version has, or declare the distribution that provides {module}."

@@ -38,6 +38,7 @@ class MissingMember(Rule):
     yields_to = ("API001", "API002", "API003")
     requirements = ("X1", "E1.2", "D4.1", "B4.8")
     consequence = Consequence.CRASHES
+    late = True
     message = "{what}"
     explanation = "{basis} this raises {error}{when}."
     repair = "Use what this version offers instead of {name}, or ask for a version that has it."

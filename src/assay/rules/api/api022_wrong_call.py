@@ -36,6 +36,7 @@ class WrongCall(Rule):
     yields_to = ("API001", "API002", "API003")
     requirements = ("X2", "E1.2", "D4.1", "B1.1")
     consequence = Consequence.CRASHES
+    late = True
     message = "{what}"
     explanation = "With the installed version{version} the call raises TypeError{when}."
     repair = "Call it as this version defines it, or ask for a version that takes these arguments."

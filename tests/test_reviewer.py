@@ -334,6 +334,26 @@ def test_a_searched_name_that_may_reach_nothing_leaves_the_row_open(old, new, ru
     assert row.reason == "not every searched name is known to reach a value that is read"
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "kind", "reason"),
+    [
+        # the type is a slip, and the code draws whatever the type is
+        ("", "", "unifrom", "a search space has the type `unifrom`, which the code does not name"),
+        # the trials are all the same, through a call
+        (
+            "    return fit(*[",
+            "    return same(*[",
+            "uniform",
+            "the objective returns the same for every trial, as far as it is followed",
+        ),
+    ],
+)
+def test_a_search_that_may_choose_nothing_leaves_the_row_open(old, new, kind, reason):
+    entry = _SEARCH.replace("def objective", "def same(lr):\n    fit(lr)\n    return 0.5\n\n\ndef objective", 1)
+    row = status(enacted(_TRAINS, entry.replace(old, new, 1), _RUN.replace("uniform", kind)), "E7.3")
+    assert (row.status, row.reason) == ("undecided", reason)
+
+
 def test_a_searched_value_that_nothing_reads_violates_the_row():
     verdict = enacted("cfg.run_id", _SEARCH.replace("return lr * 2", "return 1.0"))
     row = status(verdict, "E7.3")

@@ -64,13 +64,48 @@ def test_when_code_runs(text, answer):
         ("if b:\n        mark()", False),
         ("return a or mark()", False),
         ("return lambda: mark()", False),
-        ("return [mark() for a in b]", True),
+        ("return (lambda x=mark(): x)", True),
+        ("return [mark() for a in b]", False),
+        ("return {mark() for a in range(b)}", False),
+        ("return {a: mark() for a in b}", False),
+        ("return [mark() for a in (1, 2)]", True),
+        ("return [mark() for a in range(3)]", True),
+        ("return [mark() for a in (*b,)]", False),
+        ("return [mark() for a in range(3) for c in b]", False),
+        ("return [mark() for a in range(3) if a]", False),
+        ("return [a for a in mark()]", True),
+        ("return [a for c in b for a in mark()]", False),
+        ("return (mark() for a in range(3))", False),
+        ("return (a for a in mark())", True),
+        ("return all(mark() for a in range(3))", False),
         ("return [a for a in b if mark()]", False),
         ("return mark() or a", True),
+        ("with suppress(OSError):\n        mark()", False),
+        ("with contextlib.suppress(OSError):\n        mark()", False),
+        ("with a() as x, contextlib.suppress(OSError):\n        if True:\n            pass\n        mark()", False),
+        ("with contextlib.suppress(mark()):\n        a()", True),
+        ("with contextlib.suppress(OSError):\n        a()\n    mark()", True),
     ],
 )
 def test_whether_code_runs_whenever_its_function_does(body, answer):
     file, call = marked(f"def f(a, b):\n    {body}\n")
+    assert is_unconditional(file, call, file.function_of(call)) is answer
+
+
+@pytest.mark.parametrize(
+    ("manager", "answer"),
+    [
+        ("@contextmanager\ndef quiet():\n    yield\n", True),
+        ("@contextmanager\ndef quiet():\n    try:\n        yield\n    finally:\n        pass\n", True),
+        ("@contextmanager\ndef quiet():\n    try:\n        yield\n    except OSError:\n        pass\n", False),
+        ("class quiet:\n    def __exit__(self, *a):\n        pass\n", True),
+        ("class quiet:\n    def __exit__(self, *a):\n        return False\n", True),
+        ("class quiet:\n    def __exit__(self, *a):\n        return True\n", False),
+        ("class quiet(Other):\n    pass\n", False),
+    ],
+)
+def test_a_manager_of_the_file_may_catch(manager, answer):
+    file, call = marked(f"{manager}def f():\n    with quiet():\n        mark()\n")
     assert is_unconditional(file, call, file.function_of(call)) is answer
 
 
@@ -107,6 +142,9 @@ def test_the_main_guard(text, answer):
         ("import x\ntry:\n    mark()\nexcept x.OSError:\n    pass\n", True),
         ("try:\n    if a:\n        mark()\nexcept OSError:\n    pass\n", True),
         ("try:\n    mark()\nexcept KeyError:\n    pass\n", False),
+        ("with contextlib.suppress(OSError):\n    mark()\n", True),
+        ("with contextlib.suppress(KeyError, OSError):\n    mark()\n", True),
+        ("with contextlib.suppress(KeyError):\n    mark()\n", False),
         ("try:\n    pass\nexcept OSError:\n    mark()\n", False),
         ("try:\n    pass\nexcept OSError:\n    pass\nelse:\n    mark()\n", False),
         ("try:\n    mark()\nfinally:\n    pass\n", False),

@@ -32,9 +32,9 @@ def program(decorator, body):
     )
 
 
-def blocking(files):
+def blocking(files, others=CONFIGS):
     """What blocks: the rule with the line that it is about."""
-    texts = dict(sorted({**CONFIGS, **files}.items()))
+    texts = dict(sorted({**others, **files}.items()))
     made = {path: SourceFile.of_text(path, text) for path, text in texts.items()}
     project = Project(Submission("it", made), load_contract("experiment"))
     project.start_enactment(InProcessSession())
@@ -172,3 +172,50 @@ def test_no_key_is_certainly_missing_where_a_word_is_unknown(word):
 @pytest.mark.parametrize("word", UNKNOWN)
 def test_no_value_is_certain_where_a_word_is_unknown(word):
     assert blocking(started(f"{RUN}, {word}", REFUSES)) == set()
+
+
+# -- a command line that the program changes before Hydra sees it ------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "sys.argv = [sys.argv[0], '--config-name=other', *sys.argv[1:]]",
+        "sys.argv.append('--config-name=other')",
+        "sys.argv[1:1] = ['--config-name=other']",
+        "sys.argv += ['--config-name', 'other']",
+        "import json\nif len(json.loads('[1]')):\n    sys.argv.append('--config-name=other')",
+    ],
+)
+def test_words_that_the_program_adds_count(change):
+    text = program(HERE, "print(cfg.only_other)").replace("\n\n@hydra", f"\n\n{change}\n\n\n@hydra")
+    assert blocking({**PLACES, "src/main.py": text}) == set()
+
+
+def test_words_that_the_program_only_reads_change_nothing():
+    text = program(HERE, "print(cfg.only_other)").replace("\n\n@hydra", "\n\nprint(sys.argv[1:])\n\n\n@hydra")
+    assert blocking({**PLACES, "src/main.py": text}) == {("CFG003", "print(cfg.only_other)")}
+
+
+# -- run files that are not where a run id leads to --------------------------------------------------------------
+
+
+def test_nothing_is_certain_of_a_run_whose_file_lies_deeper():
+    nested = {
+        "config/config.yaml": CONFIGS["config/config.yaml"].replace("???", "deep/a"),
+        "config/run/deep/a.yaml": CONFIGS["config/run/a.yaml"],
+        "src/main.py": program(HERE, "print(cfg.training.lr)\nassert cfg.method == 'm'"),
+    }
+    assert blocking(nested, {}) == set()
+    assert blocking(nested) == set()
+
+
+def test_a_group_is_put_where_the_defaults_list_says():
+    files = {
+        "config/config.yaml": CONFIGS["config/config.yaml"].replace("run: ???", "run@_global_: a"),
+        "config/run/a.yaml": CONFIGS["config/run/a.yaml"].replace("# @package _global_\n", ""),
+    }
+    here = {**files, "src/main.py": program(HERE, "print(cfg.training.lr)")}
+    assert {rule for rule, _ in blocking(here)} == {"CFG007"}
+    there = {**files, "src/main.py": program(HERE, "print(cfg.training.warmup)")}
+    assert ("CFG003", "print(cfg.training.warmup)") in blocking(there)

@@ -180,14 +180,31 @@ class Calls(Machine):
             elif isinstance(value, Function):
                 self._call_back(value, (value.node, value.scope, value.this), node)
             elif isinstance(value, Choice):
-                self.callbacks([one for one in value.values if isinstance(one, Function | Instance)], node)
+                self.callbacks([one for one in value.values if isinstance(one, Function | Instance | Method)], node)
+            elif isinstance(value, Method) and value.name == "partial" and isinstance(value.receiver, tuple):
+                function, given, named = value.receiver
+                if isinstance(function, Function):
+                    key = (function.node, function.scope, id(value.receiver))
+                    self._call_back(function, key, node, list(given), dict(named))
+                else:
+                    self.callbacks([function], node)
+                    self.havoc([function, *given, *named.values()])
+            elif isinstance(value, Method):
+                self.havoc([value])
 
-    def _call_back(self, function: Function, key: object, node: ast.AST) -> None:
+    def _call_back(
+        self,
+        function: Function,
+        key: object,
+        node: ast.AST,
+        given: list[object] | None = None,
+        named: dict[str, object] | None = None,
+    ) -> None:
         if key in self.called_back or self.calling.count(function):
             return
         self.called_back.add(key)
         with self.within(REPEAT):
-            self.call_function(function, [], {}, node, True)
+            self.call_function(function, given or [], named or {}, node, True)
 
     # -- functions -----------------------------------------------------------------------------------------------------
 
@@ -308,6 +325,27 @@ class Calls(Machine):
         self.entered.add((cls.scope.file.path, cls.node.lineno))
         if cls.find("__new__") is not ABSENT or any(one.vague for one in cls.lineage()):
             made.open = True
+        maker = next((one.metaclass for one in cls.lineage() if one.metaclass is not None), None)
+        if maker is not None and maker.find("__call__") is not ABSENT:
+            # whether it makes an object, and how, is not known
+            made.open = True
+            self.havoc([*positional, *keywords.values()])
+            with self.within(REPEAT):
+                self._initialised(made, positional, keywords, node, is_open)
+        else:
+            self._initialised(made, positional, keywords, node, is_open)
+        made_elsewhere = any(one.vague and one.node.keywords for one in cls.lineage()) or any(
+            isinstance(base, External) and base.path.endswith("TypedDict")
+            for one in cls.lineage()
+            for base in one.bases
+        )
+        return ANYTHING if made_elsewhere or cls.find("__new__") is not ABSENT else made
+
+    def _initialised(
+        self, made: Instance, positional: list[object], keywords: dict[str, object], node: ast.AST, is_open: bool
+    ) -> None:
+        """What a constructor does to a new object."""
+        cls = made.cls
         init = cls.method("__init__")
         dataclass = next((one for one in cls.lineage() if one.decorators and _is_dataclass(one)), None)
         if dataclass is not None and (init is None or not _keeps_own_init(cls, dataclass, init)):
@@ -321,12 +359,6 @@ class Calls(Machine):
             self.callbacks([*positional, *keywords.values()], node)
             self.havoc([*positional, *keywords.values()])
             made.open = True
-        made_elsewhere = any(one.vague and one.node.keywords for one in cls.lineage()) or any(
-            isinstance(base, External) and base.path.endswith("TypedDict")
-            for one in cls.lineage()
-            for base in one.bases
-        )
-        return ANYTHING if made_elsewhere or cls.find("__new__") is not ABSENT else made
 
     def _dataclass(
         self, made: Instance, cls: Class, positional: list[object], keywords: dict[str, object], is_open: bool

@@ -65,6 +65,8 @@ class Configurations:
     def __init__(self, region: Callable[[], int] = lambda: 0) -> None:
         self.held: dict[str, object] = {}
         self.handed = 0
+        # configurations whose flags `flag_override` has set for a while
+        self.overridden: list[object] = []
         self._region = region
         self._open: dict[int, object] = {}
         self._shaken: set[int] = set()
@@ -152,6 +154,11 @@ class Configurations:
     def is_sure(self, config: object) -> bool:
         """Whether the entries of a configuration are known to the last."""
         return not self.is_open(config) and not any(number == id(config) for number, _ in self._doubtful)
+
+    def is_sure_below(self, config: object) -> bool:
+        """Whether the entries of a configuration and of all the nodes in it are known to the last."""
+        root = _root(config)
+        return not self.is_open(config) and not any(_root(one) is root for one in self._doubtful.values())
 
     def remove(self, config: object, key: object) -> None:
         """Take an entry out of a configuration, in whatever mode it is."""

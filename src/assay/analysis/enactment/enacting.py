@@ -44,6 +44,7 @@ def enact(request: dict[str, Any], composer: Composer) -> dict[str, Any]:
     python = {path: PythonFile(path, text) for path, text in texts.items() if path.endswith(".py")}
     others = {path: text for path, text in texts.items() if not path.endswith(".py")}
     stage = _Stage(python, others, composer, otherwise=bool(request.get("otherwise")))
+    stage.nested = _has_nested_runs(others, commands=request["commands"]) and not request["runs"]
     runs = list(request["runs"])[:MAX_RUNS] or [None]
     commands: dict[str, str] = request["commands"]
     per_run = any("{run_id}" in commands.get(mode, "") for mode in request["modes"])
@@ -56,6 +57,16 @@ def enact(request: dict[str, Any], composer: Composer) -> dict[str, Any]:
     return {"programs": stage.programs, "left_out": left_out}
 
 
+def _has_nested_runs(texts: dict[str, str], commands: dict[str, str]) -> bool:
+    """Whether there are configuration files in folders below the one that the run files belong in."""
+    words = {word for command in commands.values() for word in command.split()}
+    groups = {word.partition("=")[0].lstrip("+") for word in words if word.endswith("={run_id}")}
+    return any(
+        path.endswith((".yaml", ".yml")) and any(f"/{group}/" in path.rpartition("/")[0] for group in groups)
+        for path in texts
+    )
+
+
 class _Stage:
     """Where the programs of one submission are enacted."""
 
@@ -66,6 +77,8 @@ class _Stage:
         self.texts = texts
         self.composer = composer
         self.otherwise = otherwise
+        # whether the run files lie deeper than a run id says, so that what a run brings in is not known
+        self.nested = False
         self.programs: list[dict[str, Any]] = []
         self.steps = 0
         self._freed: dict[str, Composer] = {}
@@ -190,6 +203,7 @@ class _Entry:
         self.machine = machine
         self.path = path
         self.arguments = arguments
+        self.given = list(machine.argv.items) if isinstance(machine.argv, Items) else []
         self.composed: str = "no"
         self.keys: object = None
         self.name: str | None = None
@@ -200,7 +214,7 @@ class _Entry:
         config_path = settings.get("config_path", settings.get("0"))
         config_name = settings.get("config_name", settings.get("1"))
         version_base = settings.get("version_base", "1.1" if "version_base" not in settings else None)
-        words = _hydra_words(self.arguments)
+        words = _hydra_words(self.arguments) if self._takes_its_words() else None
         if words is None:
             # flags that compose something else: what the function gets is not known
             return machine.call(function, [ANYTHING], {}, function.node)
@@ -244,12 +258,24 @@ class _Entry:
             if isinstance(outcome, Composed):
                 config = Node(outcome.config)
                 self.keys = OmegaConf.to_container(outcome.config, resolve=False)
-                if unknown or self.stage.otherwise:
+                if unknown or self.stage.otherwise or self.stage.nested:
                     machine.configurations.shake(outcome.config)
             else:
                 self.composed = "no"
         machine.moved = _moves(version_base, self.stage.texts, folder, config_name)
         return machine.call(function, [config], {}, place)
+
+    def _takes_its_words(self) -> bool:
+        """Whether the command line is known still, after what the program has done to `sys.argv`."""
+        argv = self.machine.argv
+        if not isinstance(argv, Items) or argv.open or not argv.items:
+            return False
+        if argv.items == self.given:
+            return True
+        if not all(isinstance(one, str) for one in argv.items):
+            return False
+        self.arguments = [str(one) for one in argv.items[1:]]
+        return True
 
     def _repaired(
         self,
@@ -300,7 +326,8 @@ class _Entry:
             try:
                 if found is not None and key in str(defaults):
                     place, content = found
-                    package = _package(content, place)
+                    package = _listed_package(str(defaults), place) or _package(content, place)
+                    package = "" if package == "_global_" else package
                     made = OmegaConf.create(content)
                     if package:
                         OmegaConf.update(config, package, made, force_add=True)
@@ -402,6 +429,15 @@ def _moves(version_base: object, texts: dict[str, str], folder: str | None, conf
     if re.search(r"^\s*chdir:\s*(true|True)\s*$", text, re.M):
         return True
     return version_base == "1.1" and not re.search(r"^\s*chdir:\s*(false|False)\s*$", text, re.M)
+
+
+def _listed_package(defaults: str, group: str) -> str:
+    """Where the defaults list puts a group, as in `group@package`; empty where it says nothing."""
+    found = re.search(rf"(?<![\w/@]){re.escape(group)}@([\w.]+)", defaults)
+    if found is None:
+        return ""
+    # the defaults list is that of the primary configuration, whose own package is the root
+    return "_global_" if found.group(1) in ("_global_", "_here_") else found.group(1).replace("_group_", group)
 
 
 def _package(text: str, group: str) -> str:

@@ -24,15 +24,17 @@ from omegaconf.resolvers import oc
 
 from assay.analysis.enactment.configurations import RaisedError
 from assay.analysis.enactment.operations import ROOT, Operations
-from assay.analysis.enactment.regions import NORMAL, RAISE, CaughtError, EndedError, ExhaustedError, LeftError
+from assay.analysis.enactment.regions import NORMAL, RAISE, REPEAT, CaughtError, EndedError, ExhaustedError, LeftError
 from assay.analysis.enactment.syntax_questions import changing, module_paths
 from assay.analysis.enactment.values import (
     ABSENT,
     ANYTHING,
     TURN,
+    Class,
     External,
     FilePath,
     Function,
+    Instance,
     Items,
     Method,
     Module,
@@ -83,6 +85,8 @@ class Machine(Operations, ABC):
         self.disk: dict[str, object] = {}
         self.resolvers: set[str] = set()
         self.moved = False
+        # what the program has put in place of functions and modules of libraries, by dotted name
+        self.replaced: dict[str, list[object]] = {}
         self.entry: Callable[[Function, External], object] | None = None
         self.heard: frozenset[str] | None = None
         self.changing, self.declared = changing(files)
@@ -223,6 +227,45 @@ class Machine(Operations, ABC):
             return value
         return self.configurations.unknown()
 
+    def replace(self, path: str, value: object, node: ast.AST) -> None:
+        """`path = value`, for the dotted name of something in a library: from now on it is not what it was."""
+        name = path.removeprefix("builtins.").removeprefix("__builtins__.")
+        if "(" in name or "[" in name or "?" in name:
+            return
+        self.replaced.setdefault(name, []).append(value)
+        # what the library itself does with it is not known
+        self.havoc([value])
+        self.callbacks([value], node)
+
+    def is_replaced(self, path: str) -> bool:
+        """Whether the program has replaced what a dotted name of a library leads to, or something on the way."""
+        return bool(self.replaced) and bool(self._replacing(path))
+
+    def _replacing(self, path: str) -> list[object]:
+        name = path.removeprefix("builtins.").removeprefix("__builtins__.")
+        return [
+            value
+            for known, values in self.replaced.items()
+            if name == known or name.startswith((f"{known}.", f"{known}("))
+            for value in (values if name == known else [ANYTHING])
+        ]
+
+    def call_replaced(
+        self, path: str, positional: list[object], keywords: dict[str, object], node: ast.AST, is_open: bool
+    ) -> object:
+        """Call what was put in place of a function of a library, or the function itself where it was put back."""
+        for value in self._replacing(path):
+            if isinstance(value, Function) and any(
+                isinstance(one, Function) and one.node is value.node for one in self.calling
+            ):
+                continue
+            if isinstance(value, Function | Class | Instance | Method):
+                with self.within(REPEAT):
+                    self.call(value, positional, keywords, node, is_open=is_open)
+        self.havoc([*positional, *keywords.values()])
+        self.callbacks([*positional, *keywords.values()], node)
+        return ANYTHING
+
     def _body(self, scope: Scope, body: list[ast.stmt]) -> str:
         self.frames.append(scope)
         self.where.append(body[0] if body else ast.Pass())
@@ -241,6 +284,8 @@ class Machine(Operations, ABC):
 
     def module(self, name: str) -> object:
         """A module by its dotted name: one of the submission, or a library's."""
+        if self.is_replaced(name):
+            return ANYTHING
         if name in self.modules:
             return self.modules[name]
         path = self.module_paths.get(name)
@@ -327,6 +372,10 @@ class Machine(Operations, ABC):
         managed: Callable[[object], None] | None = None,
     ) -> object:
         """What a call of a function of the submission gives."""
+
+    @abstractmethod
+    def subclassed(self, made: Class, words: dict[str, object], node: ast.AST, is_open: bool) -> None:
+        """What making a class calls: its metaclass, `__set_name__` of what its body binds, and `__init_subclass__`."""
 
     @abstractmethod
     def callbacks(self, values: list[object], node: ast.AST) -> None:

@@ -84,6 +84,8 @@ class Modelled(Libraries):
         is_open: bool,
     ) -> object:
         path = callee.path
+        if machine.is_replaced(path):
+            return machine.call_replaced(path, positional, keywords, node, is_open)
         values = [*positional, *keywords.values()]
         marks = marks_of(*values)
         if marks and not _writes(path):
@@ -130,6 +132,9 @@ class Modelled(Libraries):
 
     def attribute(self, machine: Machine, receiver: External, name: str, node: ast.AST) -> object:
         path = receiver.path
+        if machine.is_replaced(f"{path}.{name}"):
+            # called at once, it may still be followed
+            return receiver.then(f".{name}")
         if path == "sys" and name == "argv":
             return machine.argv
         if path == "sys" and name == "executable":
@@ -154,9 +159,19 @@ class Modelled(Libraries):
             "set-item", node, of=receiver.path, key=key if isinstance(key, str) else None,
             value=describe(machine, value, 1),
         )  # fmt: skip
+        if receiver.path == "sys.modules" or receiver.path.endswith(".__dict__"):
+            if isinstance(key, str):
+                above = receiver.path.removesuffix("__dict__") if receiver.path != "sys.modules" else ""
+                machine.replace(f"{above}{key}", value, node)
+            else:
+                machine.doubt = True
 
     def set_attribute(self, machine: Machine, receiver: External, name: str, value: object, node: ast.AST) -> None:
         machine.emit("set-attribute", node, of=receiver.path, name=name, value=describe(machine, value, 1))
+        if receiver.path == "sys" and name == "argv":
+            machine.argv = value if machine.certainty() == "yes" else ANYTHING
+            return
+        machine.replace(f"{receiver.path}.{name}", value, node)
 
     def enter(self, machine: Machine, value: object) -> tuple[object, Callable[[], None] | None]:
         if isinstance(value, Method) and isinstance(value.receiver, Node):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from omegaconf import OmegaConf
+
 from assay.analysis.enactment.calls import held
-from assay.analysis.enactment.configurations import RaisedError
+from assay.analysis.enactment.configurations import CONTAINERS, MARK, RaisedError
 from assay.analysis.enactment.describing import describe
 from assay.analysis.enactment.operations import MAX_ITEMS
 from assay.analysis.enactment.registry import Call
@@ -18,6 +20,16 @@ from assay.analysis.enactment.values import (
     is_constant,
     marks_of,
 )
+
+# Methods of configurations that change nothing, and whose result is not known.
+_READING = frozenset(
+    {
+        "items_ex", "index", "count", "is_empty", "resolve_parse_tree", "__len__", "__iter__", "__reversed__", "__eq__",
+        "__ne__", "__repr__", "__str__", "__hash__", "__format__", "__dir__", "__sizeof__", "__copy__", "__deepcopy__",
+        "__getstate__", "__reduce__", "__reduce_ex__", "_get_flag", "_get_node_flag", "_get_full_key", "_key",
+        "_is_none", "_is_missing", "_is_optional", "_is_interpolation", "_is_typed",
+    }
+)  # fmt: skip
 
 
 def node_method(call: Call, receiver: Node) -> object:
@@ -67,7 +79,59 @@ def node_method(call: Call, receiver: Node) -> object:
         else:
             configurations.shake(config)
         return ANYTHING if name == "popitem" else None
+    if name in ("merge_with_dotlist", "merge_with_cli"):
+        return _merge_words(call, receiver)
+    if name in ("__setitem__", "__setattr__") and len(call.positional) == 2 and not call.keywords:
+        key, value = call.positional
+        machine.write(receiver, key, value, call.node, attribute=name == "__setattr__")
+        return None
+    if name in ("__delitem__", "__delattr__") and len(call.positional) == 1:
+        machine.remove(receiver, call.positional[0])
+        return None
+    if name == "__getitem__" and len(call.positional) == 1:
+        return machine.item(receiver, call.positional[0], call.node)
+    if name in ("__getattr__", "__getattribute__") and isinstance(key := call.first(0, "key"), str):
+        return machine.attribute(receiver, key, call.node)
+    if name == "__contains__" and len(call.positional) == 1:
+        known = machine.contains(receiver, call.positional[0])
+        return ANYTHING if known is None else known
+    if name not in _READING:
+        machine.callbacks(call.values, call.node)
+        machine.havoc([receiver, *call.values])
+        if name.startswith("_") and isinstance(config, CONTAINERS):
+            # it may be unlocked
+            config._set_flag(["struct", "readonly"], False)
     return ANYTHING
+
+
+def _merge_words(call: Call, receiver: Node) -> object:
+    """`config.merge_with_dotlist(["a.b=1"])`, or the same with the words of the command line."""
+    machine, configurations, config = call.machine, call.machine.configurations, receiver.config
+    words = machine.turns(call.first(0, "dotlist") if call.name == "merge_with_dotlist" else machine.argv, keep=True)
+    if words is not None and call.name == "merge_with_cli":
+        words = words[1:]
+    sure = machine.is_sure(config)
+    if words is None or not sure or not all(isinstance(one, str) and MARK not in one for one in words):
+        machine.havoc([receiver])
+        machine.emit("write", call.node, path=None, marks=())
+        return None
+    base = configurations.path_of(config)
+    for word in words:
+        try:
+            made = OmegaConf.from_dotlist([str(word)])
+        except Exception:
+            machine.havoc([receiver])
+            return None
+        key, equals, _ = str(word).partition("=")
+        try:
+            value = OmegaConf.select(made, key) if equals else None
+            configurations.update(config, key, configurations.container(value) if equals else None)
+        except RaisedError as fault:
+            machine.fault(fault, call.node, what="update")
+        except Exception:
+            machine.havoc([receiver])
+        machine.emit("write", call.node, path=f"{base}.{key}" if base else key, marks=())
+    return None
 
 
 def _update(call: Call, receiver: Node, path: str) -> object:

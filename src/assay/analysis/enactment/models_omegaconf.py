@@ -112,7 +112,8 @@ def _update(call: Call) -> object:
         options = {name: flag for name in ("merge", "force_add") if isinstance(flag := call.keywords.get(name), bool)}
         base = configurations.path_of(config.config)
         new = value
-        if not sure:
+        merges = options.get("merge", True) and isinstance(value, Node | Pairs)
+        if not sure and not merges:
             try:
                 new = machine.mixed(configurations.select(config.config, one, None), value)
             except RaisedError:
@@ -177,7 +178,10 @@ def _to_yaml(call: Call) -> object:
     if not isinstance(value, Node):
         return ANYTHING
     config, resolve = value.config, call.keywords.get("resolve") is True
-    text = _resolved(call, lambda: OmegaConf.to_yaml(config, resolve=resolve))
+    is_sorted = call.keywords.get("sort_keys", False)
+    text = _resolved(call, lambda: OmegaConf.to_yaml(config, resolve=resolve, sort_keys=is_sorted is True))
+    if not isinstance(is_sorted, bool) or not call.machine.configurations.is_sure_below(config):
+        return ANYTHING
     return text if isinstance(text, str) and len(text) <= MAX_TEXT and MARK not in text else ANYTHING
 
 
@@ -256,14 +260,22 @@ def _is_flag(call: Call) -> object:
     value = call.first(0, "conf", ANYTHING)
     if not isinstance(value, Node) or call.machine.configurations.is_open(value.config):
         return ANYTHING
+    overridden = call.machine.configurations.overridden
+    if not isinstance(value.config, CONTAINERS) or any(
+        isinstance(one, CONTAINERS) and one._get_root() is value.config._get_root() for one in overridden
+    ):
+        return ANYTHING
     struct = call.name.endswith("struct")
-    return bool((OmegaConf.is_struct if struct else OmegaConf.is_readonly)(value.config))  # type: ignore[arg-type]
+    return OmegaConf.is_struct(value.config) if struct else OmegaConf.is_readonly(value.config)
 
 
 @model("omegaconf.open_dict", "omegaconf.read_write", "omegaconf.flag_override")
 def _open_dict(call: Call) -> object:
     value = call.first(0, "config", ANYTHING)
     if isinstance(value, Node):
+        if call.name.endswith("flag_override"):
+            # which flags it sets is not looked at
+            call.machine.configurations.overridden.append(value.config)
         return Method(value, call.name.rpartition(".")[2])
     call.machine.havoc([value])
     return value

@@ -6,7 +6,9 @@ from collections.abc import Callable
 
 from assay.analysis.enactment.configurations import RaisedError
 from assay.analysis.enactment.describing import describe
-from assay.analysis.enactment.registry import MODELS, Call, Model, model
+from assay.analysis.enactment.machine import Machine
+from assay.analysis.enactment.regions import REPEAT
+from assay.analysis.enactment.registry import MODELS, Call, Model, model, pattern
 from assay.analysis.enactment.values import (
     ABSENT,
     ANYTHING,
@@ -196,11 +198,64 @@ def _setattr(call: Call) -> object:
             call.machine.write(receiver, name, value, call.node)
         elif isinstance(receiver, Pairs):
             call.machine.set_item(receiver, name, value, call.node)
-        elif isinstance(receiver, Class | Module):
+        elif isinstance(receiver, Class | Module) or _is_module(receiver):
             call.machine.doubt = True
         else:
             call.machine.havoc([receiver])
     return None
+
+
+def _is_module(value: object) -> bool:
+    return isinstance(value, External) and value.path != "?" and not {"(", "["}.intersection(value.path)
+
+
+# https://docs.python.org/3/library/unittest.mock.html#the-patchers
+@pattern(r"^(unittest\.)?mock\.patch(\.\w+)?$")
+def _patch(call: Call) -> object:
+    machine = call.machine
+    machine.callbacks(call.values, call.node)
+    target, name = call.first(0, "target", ANYTHING), call.first(1, "attribute", ANYTHING)
+    value = call.first(2, "new", ANYTHING)
+    if call.name.endswith(".patch"):
+        value = call.first(1, "new", ANYTHING)
+        dotted = target if isinstance(target, str) and "." in target else ""
+        above, _, name = dotted.rpartition(".")
+        target = _named(machine, above) if above else ANYTHING
+    if call.name.endswith(".dict"):
+        machine.havoc(call.values)
+        known = isinstance(target, Pairs | Node)
+    else:
+        known = call.name.endswith((".patch", ".object")) and isinstance(name, str)
+        known = known and isinstance(target, Class | Instance | Module | External)
+        known = known and not (isinstance(target, External) and target.path == "?")
+    if not known:
+        machine.doubt = True
+    elif isinstance(name, str) and not call.name.endswith(".dict"):
+        with machine.within(REPEAT):
+            machine.set_attribute(target, name, value, call.node)
+    return External(f"{call.name}()")
+
+
+def _named(machine: Machine, dotted: str) -> object:
+    """What a dotted name leads to: a module, or a class in one."""
+    found = machine.module(dotted)
+    above, _, name = dotted.rpartition(".")
+    if isinstance(found, External) and above and isinstance(outer := machine.module(above), Module):
+        return outer.scope.names.get(name, ANYTHING)
+    return found
+
+
+@pattern(r"^(_pytest\.monkeypatch|pytest)\.MonkeyPatch\(\)\.\w+$")
+def _monkeypatch(call: Call) -> object:
+    if call.name.endswith(".setattr") and len(call.positional) == 3:
+        receiver, name, value = call.positional
+        if isinstance(name, str):
+            with call.machine.within(REPEAT):
+                call.machine.set_attribute(receiver, name, value, call.node)
+            return None
+    # it may change anything, and change it back
+    call.machine.doubt = True
+    return ANYTHING
 
 
 @model("delattr")
@@ -210,8 +265,23 @@ def _delattr(call: Call) -> object:
     return None
 
 
+@model("types.new_class", "dataclasses.make_dataclass", open_too=True)
+def _new_class(call: Call) -> object:
+    if len(call.values) > 2 or call.is_open or call.name == "types.new_class":
+        # which hooks of own classes that calls is not followed
+        call.machine.doubt = True
+    call.machine.callbacks(call.values, call.node)
+    return ANYTHING
+
+
 @model("type")
 def _type(call: Call) -> object:
+    if len(call.positional) >= 3:
+        call.machine.doubt = call.machine.doubt or any("__init_subclass__" in one.text or "metaclass" in one.text
+                                                       for one in call.machine.files.values())  # fmt: skip
+        call.machine.callbacks(call.values, call.node)
+        call.machine.havoc(call.values)
+        return ANYTHING
     value = call.positional[0] if len(call.positional) == 1 else ANYTHING
     return value.cls if isinstance(value, Instance) else ANYTHING
 

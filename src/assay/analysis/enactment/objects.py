@@ -7,6 +7,7 @@ from argparse import ArgumentParser
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import PosixPath
+from typing import TypeGuard
 
 from omegaconf import DictConfig
 
@@ -88,6 +89,8 @@ class Objects(Machine):
                 return self.shared_pairs(receiver)
             if name in receiver.pairs:
                 return unsure(receiver.pairs[name]) if receiver.open else receiver.pairs[name]
+            if name.startswith("_"):
+                self.havoc([receiver])
             return ANYTHING
         if isinstance(receiver, Choice):
             able = [one for one in receiver.values if not is_constant(one) or hasattr(type(one), name)]
@@ -113,6 +116,11 @@ class Objects(Machine):
         if name in (DICT_METHODS if is_mapping else LIST_METHODS):
             return Method(receiver, name)
         if name.startswith("_"):
+            if name != "__class__" and callable(getattr(type(config), name, None)):
+                return Method(receiver, name)
+            if name in ("_content", "_metadata", "_parent", "__dict__"):
+                # what becomes of that is not followed
+                self.havoc([receiver])
             return ANYTHING
         return self.read(receiver, name, node, lambda: self.configurations.attribute(config, name), "attribute")
 
@@ -152,6 +160,9 @@ class Objects(Machine):
             return found.bound_to(receiver.cls if found.has("classmethod") else receiver)
         if isinstance(found, Instance) or receiver.open:
             return ANYTHING
+        if isinstance(found, Choice) and any(isinstance(one, Function) for one in found.values):
+            # what the class binds the name to may have been changed
+            return choice([one.bound_to(receiver) if _is_plain(one) else ANYTHING for one in found.values])
         if found is not ABSENT:
             if not _keeps_names(receiver.cls):
                 return ANYTHING
@@ -199,6 +210,7 @@ class Objects(Machine):
                 module = self.module(receiver.path[4:])
                 if isinstance(module, Module):
                     self.set_attribute(module, name, value, node)
+                return
             self.libraries.set_attribute(self, receiver, name, value, node)
 
     # -- items ---------------------------------------------------------------------------------------------------------
@@ -244,6 +256,12 @@ class Objects(Machine):
             return choice([self.item(one, key, None) for one in receiver.values])
         if isinstance(receiver, External):
             return self.libraries.item(self, receiver, key, node)
+        if isinstance(receiver, Class) and any(
+            isinstance(base, External) and base.path == "typing.Generic[]"
+            for one in receiver.lineage()
+            for base in one.bases
+        ):
+            return receiver
         if isinstance(receiver, Instance):
             method = receiver.cls.method("__getitem__")
             if method is not None:
@@ -379,6 +397,11 @@ def _keeps_names(cls: Class) -> bool:
         for one in cls.lineage()
         for base in one.bases
     )
+
+
+def _is_plain(value: object) -> TypeGuard[Function]:
+    """Whether a value is a function that no decorator makes into something else."""
+    return isinstance(value, Function) and not value.decorators and not value.bound
 
 
 def _kind_of(receiver: object) -> str:

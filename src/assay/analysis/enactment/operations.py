@@ -37,6 +37,9 @@ MAX_TEXT = 20_000
 MAX_BITS = 256
 MAX_SHAKEN = 2_000
 MAX_ITEMS = 1_000
+# Methods of containers that change nothing.
+READING = frozenset({"get", "keys", "values", "items", "copy", "count", "index", "join", "format", "__contains__",
+                     "__getitem__", "__len__", "__iter__"})  # fmt: skip
 # The folder of the submission; it has another name where it runs.
 ROOT = "/submission"
 
@@ -198,6 +201,11 @@ class Operations(Ways):
                 pending += value.values
             elif isinstance(value, Function) and value.bound:
                 pending.append(value.this)
+            elif isinstance(value, Method) and value.name == "partial" and isinstance(value.receiver, tuple):
+                function, given, named = value.receiver
+                pending += [function, *given, *named.values()]
+            elif isinstance(value, Method) and value.name not in READING:
+                pending.append(value.receiver)
 
     def remove(self, receiver: object, key: object) -> None:
         """`del receiver[key]`, or `del receiver.key`."""
@@ -366,7 +374,10 @@ class Operations(Ways):
             if not isinstance(config, CONTAINERS) or not self.configurations.is_sure(config):
                 return None
             return not (config._is_none() or config._is_missing()) and len(config) > 0
-        if isinstance(value, Function | Class | Module | FilePath | Method):
+        if isinstance(value, Class):
+            # a metaclass may say otherwise
+            return None if any(one.vague for one in value.lineage()) else True
+        if isinstance(value, Function | Module | FilePath | Method):
             return True
         if isinstance(value, Instance):
             plain = value.cls.find("__len__") is ABSENT and value.cls.find("__bool__") is ABSENT

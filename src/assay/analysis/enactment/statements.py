@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from assay.analysis.enactment.exception_names import library_exception
 from assay.analysis.enactment.machine import Machine
-from assay.analysis.enactment.regions import BRANCH, BREAK, CONTINUE, NORMAL, RAISE, RETURN
+from assay.analysis.enactment.regions import BRANCH, BREAK, CONTINUE, NORMAL, RAISE, REPEAT, RETURN
 from assay.analysis.enactment.syntax_questions import as_load, captured
 from assay.analysis.enactment.values import (
     ABSENT,
@@ -273,15 +273,25 @@ class Statements(Machine):
 
     def _class(self, node: ast.ClassDef, scope: Scope) -> str:
         made = Class(node, scope, [self.eval(base, scope) for base in node.bases], region=self.region)
-        made.vague = any(
-            word.arg != "metaclass" or self.eval(word.value, scope) != External("abc.ABCMeta") for word in node.keywords
-        )
+        words: dict[str | None, object] = {}
+        for word in node.keywords:
+            value = self.eval(word.value, scope)
+            if word.arg is None and isinstance(value, Pairs) and not value.open and not value.doubtful:
+                words.update({key: one for key, one in value.pairs.items() if isinstance(key, str)})
+            else:
+                words[word.arg] = value
+        # a metaclass may be among the words that are not known
+        self.doubt = self.doubt or None in words
+        metaclass = words.pop("metaclass", None)
+        made.vague = bool(words) or metaclass not in (None, External("abc.ABCMeta"))
+        made.metaclass = metaclass if isinstance(metaclass, Class) else None
         decorators = [self.eval(one, scope) for one in node.decorator_list]
         inner = Scope(scope.file, scope, owner=made, is_class=True, region=self.region)
         made.names = inner.names
         self.block(node.body, inner)
         made.names = inner.names
-        value: object = made
+        self.subclassed(made, {word: one for word, one in words.items() if word is not None}, node, None in words)
+        value = made
         for decorator in reversed(decorators):
             if isinstance(decorator, External) and decorator.path != "?":
                 made.decorators.append(decorator)
@@ -290,6 +300,58 @@ class Statements(Machine):
                 value = self.call(decorator, [value], {}, node)
         self.bind(scope, node.name, value)
         return NORMAL
+
+    def subclassed(self, made: Class, words: dict[str, object], node: ast.AST, is_open: bool) -> None:
+        """What making a class calls: its metaclass, `__set_name__` of what its body binds, and `__init_subclass__`."""
+        metaclass = next((one.metaclass for one in made.lineage() if one.metaclass is not None), None)
+        if metaclass is not None:
+            self._made_by(metaclass, made, node)
+        for name, value in list(made.names.items()):
+            for one in value.values if isinstance(value, Choice) else (value,):
+                hook = one.cls.method("__set_name__") if isinstance(one, Instance) else None
+                if hook is not None and one is value:
+                    self.call_function(hook.bound_to(one), [made, name], {}, node, False)
+                elif hook is not None:
+                    with self.within(BRANCH):
+                        self.call_function(hook.bound_to(one), [made, name], {}, node, False)
+        found = next(
+            (one.names["__init_subclass__"] for one in made.lineage()[1:] if "__init_subclass__" in one.names), None
+        )
+        if isinstance(found, Function):
+            self.call_function(found.bound_to(made), [], words, node, is_open)
+        elif found is not None:
+            self.call(found, [made], words, node, is_open=is_open)
+        bases = [base for one in made.lineage() for base in one.bases]
+        for base in bases:
+            if isinstance(base, Choice):
+                self._perhaps_subclassed([one for one in base.values if isinstance(one, Class)], made, words, node)
+            elif not isinstance(base, Class) and not (isinstance(base, External) and base.path != "?"):
+                # it may be any class of the submission
+                hooked = ("__init_subclass__", "metaclass")
+                self.doubt = self.doubt or any(word in file.text for file in self.files.values() for word in hooked)
+
+    def _perhaps_subclassed(self, bases: list[Class], made: Class, words: dict[str, object], node: ast.AST) -> None:
+        """A class is made whose base may be one of several."""
+        for base in bases:
+            metaclass = next((one.metaclass for one in base.lineage() if one.metaclass is not None), None)
+            if metaclass is not None:
+                self._made_by(metaclass, made, node)
+            hook = base.method("__init_subclass__")
+            if hook is not None:
+                with self.within(BRANCH):
+                    self.call_function(hook.bound_to(made), [], words, node, True)
+
+    def _made_by(self, metaclass: Class, made: Class, node: ast.AST) -> None:
+        """A metaclass of the submission makes a class: it may do so in any way, and keep it anywhere."""
+        name = node.name if isinstance(node, ast.ClassDef) else ANYTHING
+        for method, this in (("__prepare__", metaclass), ("__new__", None), ("__init__", made)):
+            hook = metaclass.method(method)
+            if hook is None:
+                continue
+            given: list[object] = [name, ANYTHING, Pairs({}, open=True)] if this is not None else [metaclass, name]
+            with self.within(REPEAT):
+                self.call_function(hook.bound_to(this) if this is not None else hook, given, {}, node, True)
+        self.havoc([value for one in (*made.lineage(), *metaclass.lineage()) for value in one.names.values()])
 
 
 STATEMENTS: dict[type[ast.stmt], Callable[..., str]] = {

@@ -180,6 +180,7 @@ class Class:
 
     Args:
         vague: Whether something that is not followed has had a hand in it: a metaclass, a decorator of a library.
+        metaclass: The class of the submission that makes it, where it names one.
     """
 
     node: ast.ClassDef
@@ -189,6 +190,7 @@ class Class:
     decorators: list[object] = field(default_factory=list)
     vague: bool = False
     region: int = 0
+    metaclass: Class | None = None
     _lineage: list[Class] | None = None
     _closed: bool | None = None
 

@@ -83,6 +83,15 @@ class MissingConfigurationKey(Rule):
                 "config/run/_common.yaml": "# @package _global_\ntraining: {lr: 0.1, epochs: 2}\n",
             }
         ),
+        # the run file lies deeper than a run id says: which run is meant is not known
+        Example(
+            {
+                "src/main.py": MAIN,
+                "src/train.py": _TRAIN.replace("{}", "cfg.training.lr"),
+                "config/config.yaml": _COMMAND.replace("???", "proposed/a"),
+                "config/run/proposed/a.yaml": "# @package _global_\n" + _RUN,
+            }
+        ),
         # it is caught
         Example(
             {

@@ -52,6 +52,8 @@ class RunFilePackage(Rule):
     VALID = (
         Example(_files("cfg.training.lr", "# @package _global_\n" + _RUN)),
         Example(_files("cfg.run.training.lr")),
+        # the defaults list says where the keys go: Hydra refuses `run=a`, and nothing lands under `run`
+        Example({**_files("cfg.training.lr"), "config/config.yaml": _CONFIG.replace("run: ???", "run@_global_: a")}),
     )
     INVALID = (
         Example(

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import ast
+from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 
+from assay import yaml_tree
 from assay.analysis.enacted_runs import Program, Seen
-from assay.analysis.parameter_search import ParameterSearch
+from assay.analysis.parameter_search import parameter_search
 from assay.analysis.project import Project
+from assay.analysis.python_source import string_value
 from assay.finding import Consequence, Frame, Severity
 from assay.rules.rule import Example, Outcome, Rule, Undecided
+
+# How distributions are called: in Optuna's `suggest_*` methods (optuna.readthedocs.io, Trial, 4.5), and by what is
+# drawn; a type that the code does not name is one of these, or a slip.
+_TYPES = frozenset(
+    {
+        "float", "int", "integer", "categorical", "choice", "uniform", "loguniform", "log_uniform", "log",
+        "discrete_uniform", "quniform", "int_uniform", "intloguniform", "log_float", "log_int", "bool", "range",
+    }
+)  # fmt: skip
 
 _MAIN = """import copy
 
@@ -145,8 +157,10 @@ class SearchedValueWithoutEffect(Rule):
                     yield Undecided(f"{program.path} was not enacted to its end: {program.reason}")
                 elif not self._matters(project, str(one.data["name"]), program):
                     reported.setdefault((one.file, one.function), []).append((str(one.data["name"]), one, program))
-        if not reported and not self._all_matter(project):
-            yield Undecided("not every searched name is known to reach a value that is read")
+        if not reported:
+            reason = self._doubt(project)
+            if reason:
+                yield Undecided(reason)
         for found in reported.values():
             names = list(dict.fromkeys(name for name, _, _ in found))
             first = found[0][1]
@@ -171,9 +185,22 @@ class SearchedValueWithoutEffect(Rule):
                 frames=tuple(Frame(write.file, write.line) for write in writes[:4]),
             )
 
+    def _doubt(self, project: Project) -> str:
+        """Why the search may do nothing although nothing is found against it; empty where it is all known."""
+        if not self._all_matter(project):
+            return "not every searched name is known to reach a value that is read"
+        kind = next(_strange_types(project), None)
+        if kind is not None:
+            return f"a search space has the type `{kind}`, which the code does not name"
+        for one in project.enactment.seen("search"):
+            returned = one.data.get("returns")
+            if one.data.get("phase") == "end" and isinstance(returned, Mapping) and "is" in returned:
+                return "the objective returns the same for every trial, as far as it is followed"
+        return ""
+
     def _all_matter(self, project: Project) -> bool:
         """Whether every name that a run searches is certainly drawn, and something reads or computes with it."""
-        wanted = {(_run_of(item.run), item.name) for item in ParameterSearch(project).searched if item.active}
+        wanted = {(_run_of(item.run), item.name) for item in parameter_search(project).searched if item.active}
         drawn = {
             (program.run, str(one.data["name"]))
             for one in project.enactment.seen("suggest")
@@ -215,6 +242,20 @@ class SearchedValueWithoutEffect(Rule):
             if any(_is_below(one, str(path or "")) for one in paths):
                 return True
         return False
+
+
+def _strange_types(project: Project) -> Iterator[str]:
+    """The types of search spaces that no text in the code has, and that are no usual ones."""
+    texts: set[str] | None = None
+    for item in parameter_search(project).searched:
+        kind = yaml_tree.find(item.entry, "type")
+        if not isinstance(kind, yaml_tree.Scalar) or "${" in kind.text or kind.text.lower() in _TYPES:
+            continue
+        if texts is None:
+            nodes = (node for file in project.python.values() for node in file.nodes_of(ast.Constant))
+            texts = {text.lower() for node in nodes if (text := string_value(node))}
+        if kind.text.lower() not in texts:
+            yield kind.text[:80]
 
 
 def _run_of(path: str) -> str:

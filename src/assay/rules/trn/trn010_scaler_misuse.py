@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from assay.analysis.name_uses import is_dead
 from assay.analysis.project import Project
-from assay.analysis.python_source import keyword
+from assay.analysis.python_source import keyword, string_value
 from assay.analysis.run_scenarios import RunScenarios, Scenario, run_scenarios
 from assay.analysis.tensor_values import Scope, TrainingCode, training_code
 from assay.analysis.training_loops import (
@@ -296,9 +296,14 @@ def _needs_gpu(code: TrainingCode) -> bool:
     """Whether the code moves tensors to a GPU without asking whether there is one."""
     names = {node.attr for file in code.files for node in file.nodes_of(ast.Attribute)}
     moves = any(
-        call.func.attr == "cuda" and runs_whenever_called(scope, call)
+        _is_for_gpu(call) and runs_whenever_called(scope, call)
         for scope in code.scopes.values()
         for call in scope.calls
-        if isinstance(call.func, ast.Attribute)
     )
     return moves and "is_available" not in names
+
+
+def _is_for_gpu(call: ast.Call) -> bool:
+    if isinstance(call.func, ast.Attribute) and call.func.attr == "cuda":
+        return True
+    return (string_value(keyword(call, "device")) or "").startswith("cuda")

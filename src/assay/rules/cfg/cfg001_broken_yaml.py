@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import ast
 from collections import deque
 from collections.abc import Iterator
 from itertools import islice
 
 import yaml
 
-from assay.analysis.configuration_loading import PYYAML_ONE, certainly_loaded
+from assay.analysis.configuration_loading import PYYAML_MANY, PYYAML_ONE, certainly_loaded
 from assay.analysis.project import Project, YamlFile
+from assay.analysis.python_source import PythonFile, descend
 from assay.analysis.stray_yaml import stray_text
 from assay.finding import Consequence, Severity
 from assay.rules.rule import Example, Outcome, Rule
@@ -17,6 +19,9 @@ from assay.yaml_tree import Mapping, Node, Scalar, Sequence
 
 # The loader stops at the first; a few more save a round.
 _MAX_KEYS = 5
+# https://docs.python.org/3/library/string.html#template-strings, os.path.expandvars, Jinja
+_FILLING = frozenset({"substitute", "safe_substitute", "expandvars", "render", "from_string"})
+_LOADS = PYYAML_ONE | PYYAML_MANY
 _HYDRA_MAIN = """import hydra
 
 
@@ -66,6 +71,16 @@ class BrokenYaml(Rule):
         Example({"config/config.yaml": "1: a\n1: b\n", "src/main.py": _HYDRA_MAIN}),
     )
     INVALID = (
+        # a template, which is YAML once its values are put in: a warning
+        Example(
+            {
+                "config/smoke_test.yaml": "runs: [{run_id: a, width: ${width}}]\n",
+                "src/main.py": "import string\nimport yaml\n\nwith open('config/smoke_test.yaml') as stream:\n"
+                "    runs = yaml.safe_load(string.Template(stream.read()).substitute(width=8))\n",
+            },
+            contract="base",
+            at=("config/smoke_test.yaml:1",),
+        ),
         Example(
             {"config/config.yaml": "mode: full\nlayers: [1, 2\nwandb: {}\n", "src/main.py": _HYDRA_MAIN},
             at=("config/config.yaml:3",),
@@ -106,11 +121,28 @@ def weight(project: Project, path: str) -> tuple[Severity, Consequence]:
     file = project.submission.files.get(path)
     contract = project.contract
     known = path == contract.role("config") or contract.is_run_file(path) or path in contract.variation_files
-    if (file is not None and file.laid) or not known:
+    if (file is not None and file.laid) or not known or any(map(_fills_in, project.python.values())):
         return Severity.WARNING, Consequence.BREAKS_CONTRACT
     if certainly_loaded(project, path):
         return Severity.BLOCKING, Consequence.CRASHES
     return Severity.BLOCKING, Consequence.BREAKS_CONTRACT
+
+
+def _fills_in(file: PythonFile) -> bool:
+    """Whether a program may put values into a text before it is loaded as YAML."""
+    for call, name in file.calls:
+        method = call.func.attr if isinstance(call.func, ast.Attribute) else name.rpartition(".")[2]
+        if method in _FILLING:
+            return True
+        if name in _LOADS and any(
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Attribute)
+            and node.func.attr in ("format", "format_map", "replace", "sub")
+            for given in call.args[:1]
+            for node in descend(given)
+        ):
+            return True
+    return False
 
 
 def _omegaconf_loads(project: Project, path: str) -> bool:

@@ -77,6 +77,11 @@ class PlaceholderLeft(Rule):
         Example({"src/model.py": "# PLACEHOLDER: the real models follow\nnets = {}\n"}, contract="base"),
     )
     INVALID = (
+        # the name of a token of the program's own: a warning
+        Example(
+            {"src/preprocess.py": "# IMAGE_PLACEHOLDER marks where the patches go\nIMAGE_PLACEHOLDER = '<image>'\n"},
+            at=("src/preprocess.py:1",),
+        ),
         Example(
             {"src/train.py": "def loss(x):\n    # TODO: add the penalty\n    return x\n"},
             at=("src/train.py:2",),
@@ -251,9 +256,12 @@ def _yaml_marks(project: Project, path: str, text: str) -> Iterator[Mark]:
 
 
 def _python_marks(file: PythonFile) -> Iterator[Mark]:
+    # names that the program gives a value: a comment on one says what it is for
+    bound = {node.id for node in file.nodes_of(ast.Name) if isinstance(node.ctx, ast.Store)} if file.tree else set()
     for comment in python_comments(file):
         if mark := _in_comment(comment):
-            yield mark
+            known = (match := _MARK.search(comment.text)) is not None and match.group() in bound
+            yield mark._replace(certain=mark.certain and not (known and not _OF_A_BASE.search(mark.shown)))
     if file.tree is None:
         return
     expected = _looked_for(file)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from assay.analysis.import_time import is_fallback
 from assay.analysis.project import Project
-from assay.analysis.python_source import FunctionNode, PythonFile
+from assay.analysis.python_source import FunctionNode, PythonFile, descend, string_value
 from assay.finding import Consequence, Finding, Severity
 from assay.rules.rule import Example, Outcome, Rule
 
@@ -21,6 +21,8 @@ _HOOK = re.compile(
     r"on_|log|_log|close|reset|setup|teardown|flush|finish|start|stop|before|after|begin|end|register|extra_repr|noop|"
     r"no_op|null|dummy|__"
 )
+# A choice by whose name it does nothing: `augment_none`.
+_NOTHING = re.compile(r"(?:^|_)(?:none|no|identity|skip|plain|vanilla|nothing|empty|keep|off|disabled|pass)(?:_|$)")
 _MEANT = re.compile(
     r"\bno[- ]?ops?\b|\bnothing\b|\bintention|\bdeliberate|\bplease override|\bnot needed\b|\bnot used\b", re.I
 )
@@ -89,6 +91,15 @@ class StubbedFunction(Rule):
                 )
             }
         ),
+        # a class that is made by a call
+        Example(
+            {
+                "src/model.py": (
+                    "class Penalty:\n    def term(self):\n        raise NotImplementedError\n\n\n"
+                    "L2 = type('L2', (Penalty,), {'term': lambda self: 1.0})\n"
+                )
+            }
+        ),
         # a foundation leaves data and model open
         Example({"src/model.py": "def build(name):\n    raise NotImplementedError('model')\n"}, contract="base"),
     )
@@ -118,6 +129,15 @@ class StubbedFunction(Rule):
             repaired={"src/train.py": "def train(cfg):\n    return cfg\n"},
         ),
         # doing nothing may be meant: warnings
+        Example(
+            {
+                "src/train.py": (
+                    "def augment_none(x):\n    'As it is.'\n\n\ndef augment_noise(x):\n    x.mul_(0.9)\n\n\n"
+                    "globals()['augment_' + kind](x)\n"
+                )
+            },
+            at=("src/train.py:1",),
+        ),
         Example(
             {"src/train.py": "class NullWriter:\n    def add_scalar(self, *values):\n        pass\n"},
             at=("src/train.py:2",),
@@ -234,6 +254,12 @@ class _Classes:
             for node in file.nodes_of(ast.Name, ast.Attribute):
                 if node not in called:
                     self.handed_on.add(node.id if isinstance(node, ast.Name) else node.attr)
+            # `type("Slow", (Method,), {...})`
+            for call, name in file.calls:
+                if name in ("type", "types.new_class") and len(call.args) > 1:
+                    made = [node for node in descend(call) if isinstance(node, ast.Name | ast.Attribute)]
+                    self.extended.update(file.qualified(node).rpartition(".")[2] for node in made)
+                    self.bodies.update(text for node in descend(call) if (text := string_value(node)))
             for kind in file.classes:
                 methods = [item for item in kind.body if isinstance(item, FunctionNode)]
                 self.bodies.update(method.name for method in methods if _stub_body(method) is None)
@@ -244,7 +270,7 @@ class _Classes:
         """Whether a body is certainly missing (True), perhaps (False), or has no need to be there (None)."""
         around = file.parents.get(function)
         text = "\n".join(file.lines[function.lineno - 1 : min(function.end_lineno or 0, function.lineno + 30)])
-        meant = bool(_MEANT.search(text) or _HOOK.match(function.name))
+        meant = bool(_MEANT.search(text) or _HOOK.match(function.name) or _NOTHING.search(function.name))
         if not isinstance(around, ast.ClassDef):
             nested = isinstance(around, FunctionNode)
             return raises or not (meant or nested or function.name in self.handed_on)

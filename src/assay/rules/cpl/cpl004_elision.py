@@ -43,6 +43,9 @@ _TALK = re.compile(
     r"\brest of (?:the )?(?:code|file) (?:is |remains )?(?:unchanged|the same)\b|^(?:\.\.\.|…)$",
     re.IGNORECASE,
 )
+_SENTENCE = re.compile(r"(?:the|all)\s[^.…\[]*\b(?:is|are|remains?|stays?)\b[^…\[]*$", re.IGNORECASE)
+# a statement that does something
+_CODE_LINE = re.compile(r"(?!return\b|pass\b|\.\.\.|#|def\b|class\b|raise\b|@|if __name__)\w.*")
 _CORE = {"main": "B1.1", "train": "B1.1", "evaluate": "B1.2"}
 
 
@@ -105,6 +108,13 @@ class CodeLeftOut(Rule):
             at=("src/evaluate.py:2",),
             repaired={"src/evaluate.py": "def table(rows):\n    return sorted(rows)\n"},
         ),
+        # a sentence on the code that follows it: a warning
+        Example(
+            {
+                "src/train.py": "for x in rows:\n    # the rest of the loop is the same\n    loss = step(x)\n    loss.backward()\n"
+            },
+            at=("src/train.py:2",),
+        ),
         Example(
             {"src/train.py": "def run(x):\n    # Add the training loop here\n    return x\n"},
             at=("src/train.py:2",),
@@ -131,7 +141,9 @@ class CodeLeftOut(Rule):
             if text is None or project.submission.files[path].laid:
                 continue
             if path in project.python:
-                marks = [*map(_in_comment, python_comments(project.python[path])), *_in_code(project.python[path])]
+                lines = project.python[path].lines
+                said = [_in_comment(comment) for comment in python_comments(project.python[path])]
+                marks = [mark and _weighed(mark, lines) for mark in said] + [*_in_code(project.python[path])]
             elif path in project.yaml or path == "pyproject.toml":
                 marks = [_in_comment(comment) for comment in hash_comments(text)]
             else:
@@ -173,6 +185,17 @@ def _in_comment(comment: Comment) -> _Found | None:
         # what stands behind a statement may speak of the value in it
         return comment.line, _short(comment.text), comment.alone or "omitted" in comment.text.lower()
     return (comment.line, _short(comment.text), False) if _TALK.search(comment.text) else None
+
+
+def _weighed(mark: _Found, lines: list[str]) -> _Found:
+    """A whole sentence on the code that follows it is no certain mark: `# the rest of the loop is the same`."""
+    line, shown, certain = mark
+    if not certain or not _SENTENCE.match(shown) or not 0 < line < len(lines):
+        return mark
+    indent = len(lines[line - 1]) - len(lines[line - 1].lstrip())
+    follows = lines[line]
+    near = len(follows) - len(follows.lstrip()) == indent and _CODE_LINE.match(follows.strip()) is not None
+    return line, shown, not near
 
 
 def _short(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 
 from assay.analysis.project import Project
@@ -14,7 +15,7 @@ from assay.rules.rule import Example, Outcome, Rule, Undecided
 _SAVES = frozenset(
     {
         "save", "save_file", "save_model", "save_pretrained", "save_checkpoint", "save_state", "save_weights", "push_to_hub",
-        "ModelCheckpoint", "dump", "savez", "export", "save_safetensors",
+        "ModelCheckpoint", "dump", "savez", "savez_compressed", "savetxt", "export", "save_safetensors",
     }
 )  # fmt: skip
 _LOADS = frozenset(
@@ -23,6 +24,7 @@ _LOADS = frozenset(
         "load_from_checkpoint", "load_weights", "load_safetensors",
     }
 )  # fmt: skip
+_PICKLES = re.compile(r"(pickle|joblib|cloudpickle|dill|torch)\.(dumps?|Pickler)")
 _SAVE = "import torch\n\ntorch.save(model.state_dict(), 'model.pt')\n"
 _LOAD = "model.load_state_dict(torch.load('model.pt'))\n"
 
@@ -42,12 +44,30 @@ class NothingSaved(Rule):
     repair = "{change}."
 
     VALID = (
+        Example(
+            {"src/train.py": "json.dump({k: v.tolist() for k, v in model.state_dict().items()}, stream)\n"},
+            contract="base",
+        ),
         Example({"src/train.py": _SAVE + _LOAD}, contract="base"),
         Example(
             {"src/train.py": "from safetensors.torch import save_file\nsave_file(x, 'a')\n", "src/model.py": _LOAD},
             contract="base",
         ),
         Example({"src/train.py": "from transformers import Trainer\nTrainer(model=m).train()\n"}, contract="base"),
+        Example(
+            {"src/train.py": "import pickle\npath.write_bytes(pickle.dumps(model.state_dict()))\n" + _LOAD},
+            contract="base",
+        ),
+        Example(
+            {"src/train.py": "import numpy as np\nnp.savez_compressed(path, **weights)\n" + _LOAD}, contract="base"
+        ),
+        Example(
+            {
+                "src/train.py": "from functools import partial\nimport torch\n\nkeep = partial(torch.save, f=path)\n"
+                "keep(model.state_dict())\n" + _LOAD
+            },
+            contract="base",
+        ),
     )
     INVALID = (
         Example(
@@ -76,19 +96,23 @@ class NothingSaved(Rule):
         if any(name.endswith(("Trainer", "Fabric", "Accelerator")) for name in called):
             yield Undecided("a library may save the models")
             return
+        used = {
+            node.id if isinstance(node, ast.Name) else node.attr
+            for file in files
+            for node in file.nodes_of(ast.Name, ast.Attribute)
+        }
         # `json.dump` saves no model, and a method of some other name may
         saves = {
             name
             for name in called
             if name in _SAVES - {"dump"} or name.startswith(("save_", "_save", "write_checkpoint"))
         }
-        saves |= {
-            name
-            for file in files
-            for _, name in file.calls
-            if name in ("pickle.dump", "joblib.dump", "cloudpickle.dump")
-        }
-        if not saves:
+        # a function may be handed on: `partial(torch.save, ...)`
+        saves |= used & (_SAVES - {"dump", "export"})
+        saves |= {name for file in files for _, name in file.calls if _PICKLES.fullmatch(name)}
+        if not saves and "tolist" in used and used & {"state_dict", "named_parameters", "parameters"}:
+            yield Undecided("the weights may be written as text")
+        elif not saves:
             yield self.finding(
                 train.path, act="saves", effect="Nothing is left of a model once train ends.",
                 change="Save the weights: torch.save(model.state_dict(), path)",

@@ -27,8 +27,13 @@ _OTHERS = {
 }
 # they bring PyTorch along
 _OF_PYTORCH = frozenset(
-    {"torch", "lightning", "pytorch_lightning", "fastai", "accelerate", "ignite", "composer", "catalyst"}
-)
+    {
+        "torch", "lightning", "pytorch_lightning", "fastai", "accelerate", "ignite", "composer", "catalyst", "transformers",
+        "peft", "trl", "diffusers", "timm", "sentence_transformers", "setfit", "open_clip", "monai", "skorch", "gluonts",
+        "stable_baselines3", "sb3_contrib", "tianshou", "segmentation_models_pytorch", "ultralytics", "flair", "nemo", "dgl",
+        "deepspeed", "braindecode", "neuralforecast", "tsai", "kornia", "avalanche", "gpytorch", "botorch", "pyro",
+    }
+)  # fmt: skip
 
 
 class OtherFramework(Rule):
@@ -50,6 +55,7 @@ class OtherFramework(Rule):
         Example({"src/train.py": "import pytorch_lightning as pl\n"}, contract="base"),
         Example({"src/model.py": "import torch.nn as nn\n", "src/train.py": "import json\n"}, contract="base"),
         Example({"src/train.py": "from torch.utils.tensorboard import SummaryWriter\n"}, contract="base"),
+        Example({"src/train.py": "from transformers import Trainer\nTrainer(model=m).train()\n"}, contract="base"),
     )
     INVALID = (
         Example(

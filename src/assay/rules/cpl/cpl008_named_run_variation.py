@@ -14,7 +14,11 @@ from assay.rules.rule import Example, Outcome, Rule
 
 _VARIATION = frozenset({"run_id", "run_name", "variation", "run_variation", "variation_name", "variation_id"})
 _NEUTRAL = re.compile(
-    r"|.*placeholder.*|default|all|none|unknown|test|smoke.*|full.*|latest|comparison|.*[*?].*", re.IGNORECASE
+    r"|.*placeholder.*|default|all|none|unknown|test|smoke.*|full.*|latest|comparison|.*[*?].*"
+    # what lies beside the runs in the folder of the results
+    r"|[^a-z0-9]+|[._].*|.*\.\w{2,5}|fig(ure)?s?|images?|plots?|eval(uation)?|compar\w*|aggregat\w*|summar(y|ies)|reports?|tables?|logs?"
+    r"|checkpoints?|models?|caches?|configs?|results?|outputs?|tmp|temp|wandb|tensorboard|analysis|data",
+    re.IGNORECASE,
 )
 
 
@@ -36,8 +40,16 @@ class NamedRunVariation(Rule):
 
     VALID = (
         Example({"src/model.py": "if run_id == 'RUN_PLACEHOLDER':\n    pass\n"}, contract="base"),
-        Example({"src/main.py": "if config['run_id'] in seen:\n    raise SystemExit\n"}, contract="base"),
+        Example(
+            {"src/main.py": "if run_id == '--' or config['run_id'] in seen:\n    raise SystemExit\n"}, contract="base"
+        ),
         Example({"src/model.py": "if model_type == 'mlp':\n    pass\n"}, contract="base"),
+        Example(
+            {
+                "src/evaluate.py": "import os\n\nfor run_id in os.listdir(folder):\n    if run_id not in ('figures', 'summary.json'):\n        load(run_id)\n"
+            },
+            contract="base",
+        ),
         Example({"src/model.py": "if run_id == 'baseline':\n    pass\n"}, contract="derived"),
     )
     INVALID = (

@@ -9,13 +9,14 @@ from collections.abc import Iterator
 
 from assay import yaml_tree
 from assay.analysis.project import Project
-from assay.analysis.python_source import FunctionNode
+from assay.analysis.python_source import FunctionNode, descend, string_value
 from assay.analysis.run_variations import ID_KEYS, RunList, run_list, texts
 from assay.finding import Severity
 from assay.rules.rule import Example, Outcome, Rule
 
 _REMARKS = frozenset({*ID_KEYS, "description", "desc", "notes", "note", "comment", "title", "label", "tags"})
 _MOST = 500
+_RUNS = re.compile(r"run|variation|experiment|method|config|cfg", re.IGNORECASE)
 _FULL = "config/full_experiment.yaml"
 
 
@@ -71,6 +72,15 @@ class VariationsAlike(Rule):
             at=("config/full_experiment.yaml:4",),
             repaired={_FULL: "experiments:\n  - run_id: baseline-a\n    lr: 1\n  - run_id: proposed-a\n    lr: 2\n"},
         ),
+        # what differs is given by the place in the list: a warning
+        Example(
+            {
+                _FULL: "widths: [1, 2]\nexperiments:\n  - {run_id: narrow, lr: 1}\n  - {run_id: broad, lr: 1}\n",
+                "src/main.py": "for size, run in zip(config['widths'], config['experiments']):\n    start(run, size)\n",
+            },
+            contract="derived",
+            at=("config/full_experiment.yaml:4",),
+        ),
         # the other file tells them apart, and the code may merge the two: a warning
         Example(
             {
@@ -122,13 +132,44 @@ class VariationsAlike(Rule):
                 yield self.finding(
                     path,
                     entry,
-                    severity=Severity.WARNING if numbers_only or elsewhere or settings == "{}" else None,
+                    severity=Severity.WARNING
+                    if numbers_only or elsewhere or settings == "{}" or _tells_by_place(project)
+                    else None,
                     symbol=name,
                     run=name,
                     first=first,
                     second=name,
                     path=path,
                 )
+
+
+def _tells_by_place(project: Project) -> bool:
+    """Whether main or train may give a variation something by its place in the list: `zip(widths, runs)`, `widths[i]`."""
+    for role in ("main", "train"):
+        file = project.role(role)
+        if file is None:
+            continue
+        counted: set[str] = set()
+        for call, name in file.calls:
+            words = {
+                string_value(node) or getattr(node, "id", "") or getattr(node, "attr", "")
+                for given in call.args
+                for node in descend(given)
+            }
+            if name not in ("zip", "enumerate") or not any(_RUNS.search(word) for word in words):
+                continue
+            above = file.parents.get(call)
+            target = above.target if isinstance(above, ast.For | ast.comprehension) else None
+            if name == "zip" or target is None:
+                return True
+            counted |= {node.id for node in descend(target) if isinstance(node, ast.Name)}
+        if any(
+            isinstance(node, ast.Name) and node.id in counted
+            for item in file.nodes_of(ast.Subscript)
+            for node in descend(item.slice)
+        ):
+            return True
+    return False
 
 
 def _vocabulary(project: Project) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from assay.analysis.evaluation_side import evaluation_side
 from assay.analysis.project import Project
+from assay.analysis.python_source import string_value
 from assay.finding import Severity
 from assay.rules.rule import Example, Outcome, Rule, Undecided
 
@@ -72,6 +73,7 @@ class UndressedFigures(Rule):
         # a frame draws its own
         Example({"src/evaluate.py": _WHOLE.replace("axes.legend()", "history.plot(x='step', y='loss', ax=axes)")}),
         Example({"src/evaluate.py": _WHOLE.replace("axes.legend()", "history.plot.bar(ax=axes)")}),
+        Example({"src/evaluate.py": _WHOLE.replace("axes.legend()", "history.plot('step', 'loss', 'line', axes)")}),
         Example({"src/evaluate.py": _WHOLE.replace("axes.legend()", "axes.set(xlabel='x')\nlegend(axes)")}),
     )
     INVALID = (
@@ -143,4 +145,6 @@ def _is_frame_plot(call: ast.Call) -> bool:
         return True
     if not isinstance(method, ast.Attribute) or method.attr != "plot":
         return False
-    return not call.args or any(item.arg in _OF_FRAMES for item in call.keywords)
+    return (
+        not call.args or string_value(call.args[0]) is not None or any(item.arg in _OF_FRAMES for item in call.keywords)
+    )

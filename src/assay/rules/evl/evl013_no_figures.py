@@ -41,6 +41,14 @@ class NoFigures(Rule):
             }
         ),
         Example({"src/evaluate.py": "from assay.evaluation import compare\ncompare()\n"}),
+        # the foundation asks for figures, whoever draws them
+        Example(
+            {
+                "src/evaluate.py": "import json\nprint(json.dumps({'accuracy': 0.5}))\n",
+                "src/train.py": "import matplotlib.pyplot as plt\nplt.plot([1])\nplt.savefig('loss.pdf')\n",
+            },
+            contract="base",
+        ),
     )
     INVALID = (
         Example(
@@ -58,5 +66,10 @@ class NoFigures(Rule):
             yield Undecided(side.unknown)
             return
         if side.roots & _LIBRARIES or {"savefig", "write_image", "plot", "to_image"} & side.names:
+            return
+        others = [file for file in project.python.values() if file not in side.files]
+        roots = {item.module.partition(".")[0] for file in others for item in file.imports}
+        if "B1.4" in project.contract.ids and (roots & _LIBRARIES or any(file.tree is None for file in others)):
+            yield Undecided("another program may draw the figures")
             return
         yield self.finding(side.evaluate.path)

@@ -91,6 +91,17 @@ class ResultsUnderAnotherName(Rule):
              "src/model.py": "def load(path):\n    return open(path / 'results.json')\n"},
             contract="base",
         ),
+        # main hands the results over, and what is read besides may be missing
+        Example(
+            {
+                "src/train.py": _TRAIN,
+                "src/evaluate.py": "import json\n\n\ndef compare(results, folder):\n"
+                "    if (folder / 'published.json').exists():\n"
+                "        results.append(json.loads((folder / 'published.json').read_text()))\n",
+                "src/main.py": "from src.evaluate import compare\ncompare(results, folder)\n",
+            },
+            contract="base",
+        ),
         # the name comes with the configuration, or with the arguments
         Example(
             {"src/train.py": _TRAIN, "src/evaluate.py": "import json\ndata = json.load(open(folder / cfg['file']))\n",
@@ -135,6 +146,10 @@ class ResultsUnderAnotherName(Rule):
             yield Undecided("a file cannot be read")
             return
         reads, is_open = _reads_of(evaluate)
+        main = project.role("main")
+        if main is not None and evaluate in reached_files(project, main):
+            # main may hand the results over, and a file that may be missing is another thing
+            reads = [read for read in reads if not _is_guarded(evaluate, read.call)]
         elsewhere = any(_path_read(*call) for file in reached_files(project, evaluate) for call in file.calls)
         own = {part for file in project.python.values() for part in file.module.split(".")}
         roots = {item.module.partition(".")[0] for file in project.python.values() for item in file.imports}
@@ -170,6 +185,11 @@ class _Read(NamedTuple):
 
     call: ast.Call
     name: str
+
+
+def _is_guarded(file: PythonFile, call: ast.Call) -> bool:
+    """Whether a file is read only where something holds, or may be missing."""
+    return any(isinstance(up, ast.If | ast.IfExp | ast.Try) for up in file.ancestors(call))
 
 
 def _reads_of(file: PythonFile) -> tuple[list[_Read], bool]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 
 from assay.analysis.name_origins import own_calls
 from assay.analysis.name_uses import is_dead, used_names
 from assay.analysis.project import Project
-from assay.analysis.python_source import FunctionNode, PythonFile, descend
+from assay.analysis.python_source import FunctionNode, PythonFile, descend, string_value
 from assay.finding import Frame
 from assay.rules.rule import Example, Outcome, Rule
 
@@ -28,6 +29,8 @@ _SPREADS = frozenset(
 _COMPREHENSIONS = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
 _OTHER_PROGRAMS = frozenset({"nvidia-smi", "wget", "curl", "git", "pip", "uv", "unzip", "tar"})
 _POOLS = frozenset({"concurrent", "multiprocessing", "joblib", "ray", "dask", "asyncio", "pathos"})
+# of which one variation may have several
+_PARTS = re.compile(r"seed|fold|repeat|replicate|shard", re.IGNORECASE)
 _MAX_CALLS = 2_000
 _HEAD = "import subprocess\nfrom concurrent.futures import ThreadPoolExecutor\n\n\n"
 _START = "def start(run):\n    subprocess.run(['python', '-m', 'src.train', run], check=True)\n\n\n"
@@ -57,6 +60,22 @@ class VariationsAtOnce(Rule):
                 "src/main.py": _HEAD + "def copy(pipe):\n    print(pipe.read())\n\n\nfor run in runs:\n"
                 "    child = subprocess.Popen(['python', '-m', 'src.train', run])\n    with ThreadPoolExecutor() as pool:\n"
                 "        pool.map(copy, (child.stdout, child.stderr))\n    child.wait()\n"
+            },
+            contract="base",
+        ),
+        # the seeds of a variation together, the variations one after another
+        Example(
+            {
+                "src/main.py": _HEAD + _START + "with ThreadPoolExecutor(2) as pool:\n    for run in runs:\n"
+                "        list(pool.map(start, [f'{run}-{seed}' for seed in seeds]))\n"
+            },
+            contract="base",
+        ),
+        Example(
+            {
+                "src/main.py": _HEAD + "for run in runs:\n    children = []\n    for seed in seeds:\n"
+                "        children.append(subprocess.Popen(['python', '-m', 'src.train', run, seed]))\n"
+                "    for child in children:\n        child.wait()\n"
             },
             contract="base",
         ),
@@ -118,24 +137,32 @@ def _starts(file: PythonFile, function: FunctionNode) -> bool:
 
 
 def _is_awaited(file: PythonFile, call: ast.Call) -> bool:
-    """Whether one child is started at a time: outside all loops, or waited for in the loop that starts it."""
+    """Whether variations may follow each other: outside all loops, or waited for in a loop around the start."""
+    loops: list[ast.AST] = []
+    for up in file.ancestors(call):
+        if isinstance(up, FunctionNode):
+            break
+        if isinstance(up, ast.For | ast.While | _COMPREHENSIONS):
+            loops.append(up)
     if isinstance(call.func, ast.Attribute) and call.func.attr not in ("submit", "apply_async"):
-        return False
-    loop = next(
-        (up for up in file.ancestors(call) if isinstance(up, ast.For | ast.While | FunctionNode | _COMPREHENSIONS)),
-        None,
-    )
-    if isinstance(loop, _COMPREHENSIONS):
-        return isinstance(file.parents.get(call), ast.Attribute)
-    if not isinstance(loop, ast.For | ast.While):
+        # within a loop, it may spread the seeds of one variation
+        return bool(loops) or any(
+            _PARTS.search(text)
+            for given in call.args[1:]
+            for node in descend(given)
+            if (text := node.id if isinstance(node, ast.Name) else string_value(node) or "")
+        )
+    if not loops:
         return True
+    if isinstance(loops[0], _COMPREHENSIONS):
+        return isinstance(file.parents.get(call), ast.Attribute) or len(loops) > 1
     waits = {"result", "get", "wait", "done", "join"}
     return any(
         isinstance(node, ast.Call)
         and isinstance(node.func, ast.Attribute)
         and node.func.attr in waits
         and not node.args
-        for node in descend(loop)
+        for node in descend(loops[-1])
     )
 
 
@@ -168,8 +195,14 @@ def _may_be_one_worker(file: PythonFile) -> bool:
 
 def _is_collected(file: PythonFile, call: ast.Call) -> bool:
     """Whether children that a loop starts are put into a list, and nothing in that loop waits for them."""
-    loop = next((up for up in file.ancestors(call) if isinstance(up, ast.For | FunctionNode)), None)
-    if not isinstance(loop, ast.For):
+    loop: ast.For | None = None
+    for up in file.ancestors(call):
+        if isinstance(up, FunctionNode):
+            break
+        if isinstance(up, ast.For):
+            # the outermost: the seeds of one variation may be started together
+            loop = up
+    if loop is None:
         return False
     above = file.parents.get(call)
     kept = isinstance(above, ast.Call) and isinstance(above.func, ast.Attribute) and above.func.attr == "append"

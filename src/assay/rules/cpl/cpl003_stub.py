@@ -133,7 +133,7 @@ class StubbedFunction(Rule):
             {
                 "src/train.py": (
                     "def augment_none(x):\n    'As it is.'\n\n\ndef augment_noise(x):\n    x.mul_(0.9)\n\n\n"
-                    "globals()['augment_' + kind](x)\n"
+                    "augment = globals()['augment_' + kind]\naugment(x)\n"
                 )
             },
             at=("src/train.py:1",),

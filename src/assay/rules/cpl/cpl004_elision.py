@@ -43,7 +43,11 @@ _TALK = re.compile(
     r"\brest of (?:the )?(?:code|file) (?:is |remains )?(?:unchanged|the same)\b|^(?:\.\.\.|…)$",
     re.IGNORECASE,
 )
-_SENTENCE = re.compile(r"(?:the|all)\s[^.…\[]*\b(?:is|are|remains?|stays?)\b[^…\[]*$", re.IGNORECASE)
+# a sentence, unless it speaks of the text of the program
+_SENTENCE = re.compile(
+    r"(?!.*\b(?:code|file|script|implementation|module)\b)(?:the|all)\s[^.…\[]*\b(?:is|are|remains?|stays?)\b[^…\[]*$",
+    re.IGNORECASE,
+)
 # a statement that does something
 _CODE_LINE = re.compile(r"(?!return\b|pass\b|\.\.\.|#|def\b|class\b|raise\b|@|if __name__)\w.*")
 _CORE = {"main": "B1.1", "train": "B1.1", "evaluate": "B1.2"}

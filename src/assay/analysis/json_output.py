@@ -8,10 +8,10 @@ from __future__ import annotations
 import ast
 import re
 
-from assay import yaml_tree
 from assay.analysis.own_imports import reached_files
 from assay.analysis.project import Project
 from assay.analysis.python_source import PythonFile, keyword, string_value
+from assay.analysis.run_variations import texts
 from assay.analysis.text_pattern import PatternReader
 
 # modules that write a file or a line only where they are told to, and the standard library's without any that starts
@@ -60,7 +60,9 @@ def unproved_absence_of_json(project: Project) -> str:
         if fault := _unproved_names(file, own) or _unproved_calls(file):
             return f"{file.path} {fault}"
     for settings in project.yaml.values():
-        if settings.error is not None or any(map(_is_telling, _scalars(settings.documents))):
+        if settings.error is not None or any(
+            _is_telling(text) for document in settings.documents for text in texts(document)
+        ):
             return f"{settings.path} speaks of JSON or cannot be read"
     return ""
 
@@ -140,21 +142,3 @@ def _is_telling(text: str) -> bool:
 
 def _is_docstring(file: PythonFile, node: ast.AST) -> bool:
     return isinstance(file.parents.get(node), ast.Expr)
-
-
-def _scalars(documents: tuple[yaml_tree.Node, ...]) -> list[str]:
-    pending = list(documents)
-    seen: set[int] = set()
-    found: list[str] = []
-    while pending:
-        node = pending.pop()
-        if id(node) in seen:
-            continue
-        seen.add(id(node))
-        if isinstance(node, yaml_tree.Scalar):
-            found.append(node.text)
-        elif isinstance(node, yaml_tree.Sequence):
-            pending.extend(node.items)
-        else:
-            pending.extend(part for pair in node.pairs for part in pair)
-    return found

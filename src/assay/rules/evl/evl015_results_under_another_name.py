@@ -9,11 +9,11 @@ import sys
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from assay import yaml_tree
 from assay.analysis.name_origins import How, origins_of
 from assay.analysis.own_imports import reached_files
 from assay.analysis.project import Project
 from assay.analysis.python_source import PythonFile, keyword, string_value
+from assay.analysis.run_variations import texts
 from assay.analysis.text_pattern import Hole, PatternReader
 from assay.rules.rule import Example, Outcome, Rule, Undecided
 
@@ -154,7 +154,7 @@ class ResultsUnderAnotherName(Rule):
         own = {part for file in project.python.values() for part in file.module.split(".")}
         roots = {item.module.partition(".")[0] for file in project.python.values() for item in file.imports}
         known = {_last(text) for text in _texts(evaluate)}
-        settings = {_last(text) for file in project.yaml.values() for text in _scalars(file.documents)}
+        settings = {_last(text) for file in project.yaml.values() for root in file.documents for text in texts(root)}
         written = {_last(text) for file in others for text in _texts(file)}
         named = sorted(text for text in written if text.endswith(_DATA) and not _is_open_name(text))
         if is_open or elsewhere or not reads:
@@ -269,22 +269,6 @@ def _texts(file: PythonFile) -> Iterator[str]:
         text = string_value(node)
         if text and not isinstance(file.parents.get(node), ast.Expr):
             yield text
-
-
-def _scalars(documents: tuple[yaml_tree.Node, ...] | list[yaml_tree.Node]) -> Iterator[str]:
-    pending = list(documents)
-    seen: set[int] = set()
-    while pending:
-        node = pending.pop()
-        if id(node) in seen:
-            continue
-        seen.add(id(node))
-        if isinstance(node, yaml_tree.Scalar):
-            yield node.text
-        elif isinstance(node, yaml_tree.Sequence):
-            pending.extend(node.items)
-        else:
-            pending.extend(part for pair in node.pairs for part in pair)
 
 
 def _last(text: str) -> str:

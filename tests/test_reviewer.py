@@ -9,7 +9,7 @@ from assay.contracts import builtin_names, load_contract
 from assay.errors import InputError
 from assay.finding import Evidence, Finding, Frame, Severity
 from assay.reviewer import _without_repetitions, choose_contract
-from assay.rules import Rule
+from assay.rules import Rule, all_rules
 from assay.rules.rule import NotApplicable, Undecided
 from assay.submission import SourceFile, Submission
 
@@ -230,6 +230,21 @@ def test_where_ruff_cannot_work_its_rows_stay_open(monkeypatch):
 def test_an_unknown_rule_prefix_is_refused():
     with pytest.raises(InputError, match="ZZZ"):
         assay.review(submission(SEVEN), contract="experiment", select=["ZZZ"])
+
+
+def test_rules_that_wait_for_another_process_are_heard_last(monkeypatch):
+    heard = []
+
+    def silent(self, project):
+        heard.append(self.code)
+        return iter(())
+
+    for kind in all_rules().values():
+        monkeypatch.setattr(kind, "check", silent)
+    assay.review(submission({"config/config.yaml": "a: 1\n", "src/main.py": "print(1)\n"}), contract="experiment")
+    waits = [2 * all_rules()[code].late + (all_rules()[code].gate != "static") for code in heard]
+    assert waits == sorted(waits)
+    assert set(waits) == {0, 1, 2}
 
 
 def test_findings_come_with_the_most_severe_first():

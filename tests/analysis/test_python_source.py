@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import ast
 import sys
+from pathlib import Path
 
 import pytest
 
-from assay.analysis.python_source import PythonFile, descend, keyword, string_value
+from assay.analysis.python_source import PythonFile, children, descend, keyword, string_value
 from tests.bounded import ends
 
 TEXT = """\
@@ -148,3 +149,27 @@ def test_the_interpreter_s_limits_stay_as_they_were():
     before = sys.getrecursionlimit()
     PythonFile("a.py", "a" + ".b" * 100_000)
     assert sys.getrecursionlimit() == before
+
+
+def test_nodes_of_several_kinds_stand_in_the_order_of_the_text():
+    file = PythonFile("a.py", TEXT)
+    for kinds in (
+        (ast.Name, ast.Attribute),
+        (ast.stmt,),
+        (ast.FunctionDef, ast.Call, ast.Constant),
+        (ast.expr, ast.stmt),
+    ):
+        assert file.nodes_of(*kinds) == [node for node in file.nodes if isinstance(node, kinds)]
+
+
+def test_no_child_of_a_node_is_left_out():
+    marks = (ast.expr_context, ast.operator, ast.unaryop, ast.boolop, ast.cmpop)
+    for path in sorted(Path(ast.__file__).parent.glob("*.py"))[:40]:
+        for node in ast.walk(ast.parse(path.read_bytes())):
+            assert children(node) == [one for one in ast.iter_child_nodes(node) if not isinstance(one, marks)]
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="the statement came with Python 3.12")
+def test_the_name_of_a_type_alias_is_a_child():
+    (statement,) = ast.parse("type Number = int | float\n").body
+    assert isinstance(children(statement)[0], ast.Name)

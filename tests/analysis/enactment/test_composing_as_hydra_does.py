@@ -34,8 +34,11 @@ OVERRIDES: tuple[list[str], ...] = (
     ["hydra.run.dir=elsewhere"],
     ["hydra/job_logging=disabled"],
     ["+model@third=wide"],
+    ["+model@third=small"],
     ["seed=1,2"],
     ["run=[1,2]", "seed={a: 1}"],
+    # three places after the same file under another name, so for the same base: one must not be taken for the other
+    ["+model@fourth=small"],
     ["++seed.deeper.still=3"],
 )
 

@@ -131,6 +131,13 @@ def test_a_mode_that_is_asked_for_and_checked_first_meets_the_row(main):
         main_with((REFUSAL, "    mode = cfg.mode\n    mode = 'full'\n" + REFUSAL.replace("cfg.mode not", "mode not"))),
         main_with((REFUSAL, "    cfg = prepared(cfg)\n" + REFUSAL)),
         main_with((REFUSAL, "    print(subprocess.run(['make']))\n" + REFUSAL)),
+        main_with(
+            (
+                REFUSAL,
+                "    if cfg.mode == 'trial':\n        epochs = 1\n    elif cfg.mode == 'full':\n        epochs = 3\n"
+                "    elif cfg.mode == 'debug':\n        epochs = 2\n    else:\n        raise ValueError('no mode')\n",
+            )
+        ),
         # the check does not stop everything
         main_with(("raise SystemExit(f", "print(f")),
         main_with(("raise SystemExit(f", "raise SystemExit(train(cfg) or f")),

@@ -105,7 +105,8 @@ def _requirements(rule: type[Rule]) -> str:
 def _invalid(example: Example) -> list[str]:
     places = ", ".join(f"`{place}`" for place in example.at)
     touched = {place.split(":")[0] for place in example.at} | set(example.repaired)
-    parts = [f"At {places}, under the contract `{example.contract}`:"]
+    day = f", reviewed as of {example.as_of}" if example.as_of else ""
+    parts = [f"At {places}, under the contract `{example.contract}`{day}:"]
     parts += _files(example.files, touched, example)
     removed = [path for path, text in example.repaired.items() if text is None]
     kept = {path: text for path, text in example.repaired.items() if text is not None}

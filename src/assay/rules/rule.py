@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import datetime
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import ClassVar, NamedTuple
@@ -52,8 +53,9 @@ class Example(NamedTuple):
         at: For an `INVALID` example, the places of the findings: `src/train.py:3`, or `src/train.py` where the
             whole file is meant.
         repaired: Path to text after the repair that the rule names; None removes a file. Every example that
-            blocks has one, and with it the rule must fall silent.
+            blocks has one, no other has, and with it the rule must fall silent.
         libraries: Path to text of the modules of the environment that it is reviewed with; None for no environment.
+        as_of: The day on which its dependencies are looked at; today where none is given.
         uv_says: uv's refusal to resolve its dependencies, where it refuses; None where uv is not asked.
     """
 
@@ -64,6 +66,7 @@ class Example(NamedTuple):
     at: tuple[str, ...] = ()
     repaired: Mapping[str, str | None] = MappingProxyType({})
     libraries: Mapping[str, str] | None = None
+    as_of: datetime.date | None = None
     uv_says: str | None = None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Iterator
 
 from assay.analysis.dataset_knowledge import change_date, reach_of, requests
@@ -56,11 +57,13 @@ class LoadingScript(Rule):
             _files("'datasets>=4'", "load_dataset('ybisk/piqa', trust_remote_code=True)"),
             at=("src/preprocess.py:4",),
             repaired=_files("'datasets<4'", "load_dataset('ybisk/piqa', trust_remote_code=True)"),
+            as_of=datetime.date(2026, 9, 1),
         ),
         Example(
             _files("'datasets>=2.14'", "load_dataset('conll2003')"),
             at=("src/preprocess.py:4",),
             repaired=_files("'datasets>=2.14,<4'", "load_dataset('conll2003')"),
+            as_of=datetime.date(2026, 9, 1),
         ),
     )
 

@@ -17,6 +17,8 @@ _BASE = {
     "src/train.py": "def clip(values, low):\n    kept = [v for v in values if v > low]\n    kept.sort()\n    return kept\n\n"
     "def main():\n    print(clip([1], 0))\n",
 }
+_REPORT = "\ndef report(rows):\n    print(len(rows))\n"
+_WIDER = {"src/train.py": _BASE["src/train.py"] + _REPORT}
 _SIMILAR = 0.6
 _UNCLEAR = "The derived code keeps every definition of its base; reading cannot tell what does the same here."
 # more lost and more new definitions than these are not compared one by one
@@ -60,11 +62,15 @@ class LostDefinition(Rule):
     )
     INVALID = (
         Example(
-            {"src/train.py": "def main():\n    print([1])\n"},
+            {"src/train.py": "def main():\n    print([1])\n" + _REPORT},
             contract="derived",
-            base=_BASE,
+            base=_WIDER,
             at=("src/train.py",),
-            repaired=_BASE,
+            repaired=_WIDER,
+        ),
+        # half of the file is gone: a warning
+        Example(
+            {"src/train.py": "def main():\n    print([1])\n"}, contract="derived", base=_BASE, at=("src/train.py",)
         ),
         # the base did not use it: a warning
         Example(

@@ -23,6 +23,8 @@ _NO_TENSOR = frozenset({"Identity", "Module", "ModuleList", "ModuleDict", "Seque
 _HANDLERS = frozenset({"__setattr__", "__getattr__", "register_parameter", "_parameters", "delattr", "__delattr__"})
 _HEAD = "import torch\nfrom torch import nn\n\n\nclass Planner(nn.Module):\n    def __init__(self):\n        super().__init__()\n"
 _STATE = _HEAD + "        self.state = nn.Parameter(torch.zeros(4))\n        self.cell = nn.Linear(4, 4)\n\n"
+# the method that overwrites is used
+_STEP = "\n\ndef run(planner):\n    planner.step(1)\n"
 
 
 class ParameterOverwritten(Rule):
@@ -86,19 +88,21 @@ class ParameterOverwritten(Rule):
             {
                 "src/model.py": _STATE
                 + "    def step(self):\n        self.state = self.cell(self.state)\n        return 1\n"
+                + _STEP
             },
             at=("src/model.py:12",),
             repaired={
                 "src/model.py": _STATE
                 + "    def step(self):\n        state = self.cell(self.state)\n        return 1\n"
+                + _STEP
             },
         ),
         Example(
-            {"src/model.py": _STATE + "    def step(self, g):\n        self.state = self.state - 0.1 * g\n"},
+            {"src/model.py": _STATE + "    def step(self, g):\n        self.state = self.state - 0.1 * g\n" + _STEP},
             at=("src/model.py:12",),
             repaired={
                 "src/model.py": _STATE + "    def step(self, g):\n        with torch.no_grad():\n"
-                "            self.state.sub_(0.1 * g)\n"
+                "            self.state.sub_(0.1 * g)\n" + _STEP
             },
         ),
         # only where a condition holds: a warning

@@ -87,6 +87,16 @@ class ScalerMisuse(Rule):
     )
     INVALID = (
         Example(_example(_F16, _F16), at=("src/train.py:6",), repaired=_example(_F32, _F16)),
+        # tensors are made on the GPU, and moved there where there are any
+        Example(
+            {
+                "src/train.py": _example(_F16, _F16)["src/train.py"]
+                .replace(".cuda()\n", "\n    seen = torch.zeros(1, device='cuda')\n")
+                .replace("model(**x)", "model(**{key: value.cuda() for key, value in x.items()})")
+            },
+            at=("src/train.py:6",),
+            repaired=_example(_F32, _F16),
+        ),
         Example(_example(_F32, _BF16), at=("src/train.py:8",)),
         Example(
             _example(_F32, _F16, body="        loss.backward()\n        scaler.step(opt)\n"), at=("src/train.py:13",)

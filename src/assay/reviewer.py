@@ -16,7 +16,7 @@ from assay.errors import InputError
 from assay.excerpt import excerpts_of
 from assay.finding import Finding, Severity
 from assay.rules.registry import all_rules, check_named_rules, find_rules
-from assay.rules.rule import NotApplicable, Rule, Undecided
+from assay.rules.rule import NotApplicable, Proved, Rule, Undecided
 from assay.submission.brief import Brief
 from assay.submission.opening import lay_runs, open_submission
 from assay.submission.record import Submission
@@ -153,6 +153,8 @@ def run_rules(project: Project, rules: dict[str, type[Rule]]) -> tuple[list[Find
     contract = project.contract
     findings: list[Finding] = []
     coverage = Coverage()
+    proved: set[str] = set()
+    unheard: set[str] = set()
     project.start_ruff()
     # what needs the enactment, or an environment's type checker, comes last, so that it happens meanwhile
     for code, kind in sorted(all_rules().items(), key=lambda item: (item[1].late, item[1].gate != "static")):
@@ -163,6 +165,7 @@ def run_rules(project: Project, rules: dict[str, type[Rule]]) -> tuple[list[Find
         if code not in rules:
             for row in decides:
                 coverage.open.setdefault(row, []).append(f"{code} was not selected")
+            unheard.update(bears_on)
             continue
         project.unread_roles.clear()
         try:
@@ -171,6 +174,7 @@ def run_rules(project: Project, rules: dict[str, type[Rule]]) -> tuple[list[Find
             raise
         except Exception as error:
             outcomes = [Undecided(f"{code} failed on this submission ({type(error).__name__}: {error})")]
+            unheard.update(bears_on)
         coverage.silent.update(decides)
         if kind.gate == "compose":
             coverage.composed.update(decides)
@@ -185,6 +189,9 @@ def run_rules(project: Project, rules: dict[str, type[Rule]]) -> tuple[list[Find
                 if rows:
                     findings.append(replace(outcome, requirements=rows))
                 continue
+            if isinstance(outcome, Proved):
+                proved.update(outcome.requirements)
+                continue
             # a row that names the rule stands or falls with all that the rule says
             rows = rows_of(outcome.requirements, code, contract) if outcome.requirements else bears_on
             if isinstance(outcome, Undecided):
@@ -193,6 +200,11 @@ def run_rules(project: Project, rules: dict[str, type[Rule]]) -> tuple[list[Find
             elif isinstance(outcome, NotApplicable):
                 for row in rows:
                     coverage.not_applicable.setdefault(row, outcome.reason)
+    for row in proved.intersection(contract.ids) - unheard:
+        # what the other rules could not tell, a proof does
+        coverage.open.pop(row, None)
+        coverage.silent.add(row)
+        coverage.composed.add(row)
     return _without_repetitions(findings), coverage
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from assay.analysis.hydra_entry import HydraEntry, hydra_entry
+from assay.analysis.own_library import is_hidden, run_words
 from assay.analysis.project import Project
 from assay.analysis.python_source import string_value
 from assay.analysis.run_defaults import run_ids
@@ -154,7 +155,7 @@ def _asked(project: Project, result: Compositions) -> Iterator[tuple[HydraEntry,
         path = contract.role(role)
         file = project.python.get(path) if path else None
         entry = hydra_entry(file)
-        if entry is None:
+        if entry is None or (entry.by_library and (is_hidden(project.submission.files) or role == "evaluate")):
             continue
         if entry.unread or open_reason:
             result.undecided.append(f"{entry.file.path}: {entry.unread or open_reason}")
@@ -164,7 +165,12 @@ def _asked(project: Project, result: Compositions) -> Iterator[tuple[HydraEntry,
             for run in runs[: MAX_COMPOSITIONS // 2] if role == "main" else [None]:
                 words = _words(command, entry, run, runs)
                 if words is not None:
-                    yield entry, mode, run, words
+                    yield entry, mode, run, run_words(words, _group_of(project, run)) if entry.by_library else words
+
+
+def _group_of(project: Project, run: str | None) -> str:
+    """The folder of configurations that a run's file lies in."""
+    return next((parts[-2] for path in project.run_files if (parts := path.split("/"))[-1] == f"{run}.yaml"), "runs")
 
 
 def _words(command: str, entry: HydraEntry, run: str | None, runs: list[str]) -> list[str] | None:

@@ -1,4 +1,4 @@
-"""The `@hydra.main` of a file: what it loads, under which version's defaults, and whether the program comes there."""
+"""The `@hydra.main` or `@experiment` of a file: what it loads, under which defaults, and whether it is reached."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from assay.analysis.import_time import is_unconditional
+from assay.analysis.own_library import CONFIG_FOLDER, CONFIG_NAME, EXPERIMENT, VERSION_BASE
 from assay.analysis.python_source import FunctionNode, PythonFile
 
 # https://hydra.cc/docs/1.3/upgrades/version_base/: without version_base, Hydra 1.2 and 1.3 act as 1.1 did
@@ -21,7 +22,7 @@ _SAME = frozenset(
 
 
 class HydraEntry(NamedTuple):
-    """One use of `hydra.main`.
+    """One use of `hydra.main`, or of `assay.runtime.experiment`, which makes one.
 
     Args:
         file: The file.
@@ -33,6 +34,7 @@ class HydraEntry(NamedTuple):
         states_version: Whether `version_base` is given.
         unread: Why the arguments cannot be told; empty where they can.
         certain: Whether `python -m` on the file certainly comes here with the words of its command line.
+        by_library: Whether it is `@experiment`.
     """
 
     file: PythonFile
@@ -44,6 +46,7 @@ class HydraEntry(NamedTuple):
     states_version: bool
     unread: str
     certain: bool
+    by_library: bool = False
 
     @property
     def acts_as_1_1(self) -> bool:
@@ -52,7 +55,7 @@ class HydraEntry(NamedTuple):
 
 
 def hydra_entry(file: PythonFile | None) -> HydraEntry | None:
-    """The one use of `hydra.main` in a file; None where there is none, or several."""
+    """The one use of `hydra.main` or `@experiment` in a file; None where there is none, or several."""
     return file.shared(_entry) if file is not None and file.tree is not None else None
 
 
@@ -65,6 +68,12 @@ def _entry(file: PythonFile) -> HydraEntry | None:
     call = around if isinstance(around, ast.Call) and around.func is use else None
     place: ast.expr = call or use
     function = _decorated(file, place)
+    if file.qualified(use) == EXPERIMENT:
+        folder = config_folder(file, ast.Constant(CONFIG_FOLDER))
+        unread = "it is not used as a decorator" if call is not None or function is None else ""
+        unread = unread or ("" if folder is not None else "its package lies at the root")
+        certain = not unread and _is_started(file, place, function)
+        return HydraEntry(file, place, function, folder, CONFIG_NAME, VERSION_BASE, True, unread, certain, True)
     if call is None:
         # `@hydra.main` without parentheses takes the function for the path of the configuration
         return HydraEntry(file, place, function, None, None, LEFT_OUT, False, "it is not called", False)
@@ -125,7 +134,7 @@ def _is_main(file: PythonFile, node: ast.AST) -> bool:
     parent = file.parents.get(node)
     if isinstance(parent, ast.Attribute):
         return False
-    return isinstance(getattr(node, "ctx", None), ast.Load) and file.qualified(node) == "hydra.main"
+    return isinstance(getattr(node, "ctx", None), ast.Load) and file.qualified(node) in ("hydra.main", EXPERIMENT)
 
 
 def _decorated(file: PythonFile, place: ast.expr) -> FunctionNode | None:

@@ -9,6 +9,7 @@ import ast
 import re
 
 from assay.analysis.own_imports import reached_files
+from assay.analysis.own_library import LIBRARY, is_hidden
 from assay.analysis.project import Project
 from assay.analysis.python_source import PythonFile, keyword, string_value
 from assay.analysis.run_variations import texts
@@ -54,6 +55,9 @@ def unproved_absence_of_json(project: Project) -> str:
     files = dict.fromkeys([*started, *(each for file in started for each in reached_files(project, file)), *packages])
     own = {file.module for file in project.python.values()} | {"src"}
     own |= {name.removeprefix("src.") for name in own}
+    if not is_hidden(project.submission.files):
+        # what it writes is the log of its tracker
+        own |= {item.module for file in files for item in file.imports if item.module.partition(".")[0] == LIBRARY}
     for file in files:
         if file.tree is None:
             return f"{file.path} cannot be read"

@@ -11,6 +11,7 @@ from assay import yaml_tree
 from assay.analysis.hydra_entry import HydraEntry, hydra_entry
 from assay.analysis.import_time import When, when
 from assay.analysis.own_imports import reached_files
+from assay.analysis.own_library import EXPERIMENT, is_hidden
 from assay.analysis.project import Project, YamlFile
 from assay.analysis.python_source import FunctionNode, PythonFile, descend, string_value
 
@@ -33,7 +34,15 @@ _ERRORS = frozenset(
 # settings of Hydra's own that cannot change what the command line says
 _OWN_SETTINGS = frozenset({"run", "sweep", "output_subdir", "verbose", "job_logging", "hydra_logging"})
 _DECORATORS = frozenset(
-    {"staticmethod", "classmethod", "property", "dataclasses.dataclass", "abc.abstractmethod", "torch.no_grad"}
+    {
+        "staticmethod",
+        "classmethod",
+        "property",
+        "dataclasses.dataclass",
+        "abc.abstractmethod",
+        "torch.no_grad",
+        EXPERIMENT,
+    }
 )
 # methods that Python calls by itself when a class is made, or a name is looked for
 _HOOKS = frozenset({"__init_subclass__", "__set_name__", "__class_getitem__", "__getattr__", "__prepare__"})
@@ -45,12 +54,23 @@ def unproved_mode_check(project: Project) -> str:
     entry = hydra_entry(project.role("main"))
     if entry is None or not entry.certain or entry.function is None:
         return "main does not certainly start with a configuration that Hydra composes"
+    if entry.by_library:
+        # it asks for the mode, and refuses every other, before anything is composed
+        is_group = any("/mode/" in f"/{path}" for path in project.yaml)
+        return "the mode is a group of configurations" if is_group else unproved_start(project, entry)
     config = project.yaml.get(project.contract.role("config") or "")
     named = f"{entry.config_dir}/{entry.config_name}".removesuffix(".yaml")
     if config is None or named != config.path.removesuffix(".yaml"):
         return "main starts with another configuration than config.yaml"
     if fault := _unproved_configuration(project, config):
         return fault
+    return unproved_start(project, entry) or _unproved_function(entry.file, entry.function)
+
+
+def unproved_start(project: Project, entry: HydraEntry) -> str:
+    """Why it is not proved that a program does nothing before its entry, and means by names what they say."""
+    if entry.by_library and is_hidden(project.submission.files):
+        return "the submission has a file or folder of the name of the library"
     packages = [file for path, file in project.python.items() if path.endswith("__init__.py")]
     for file in dict.fromkeys([entry.file, *reached_files(project, entry.file), *packages]):
         open_names = any(item.name == "*" for item in file.imports)
@@ -60,7 +80,7 @@ def unproved_mode_check(project: Project) -> str:
             return f"{file.path} does something when it is imported"
     if _RELIED_ON & {part for path in project.python for part in path.removesuffix(".py").split("/")}:
         return "a file of the submission may stand in for a library"
-    return _unproved_function(entry.file, entry.function)
+    return ""
 
 
 def _unproved_configuration(project: Project, config: YamlFile) -> str:

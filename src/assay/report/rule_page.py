@@ -19,6 +19,7 @@ FAMILIES = {
     "CFG": "configuration",
     "CLI": "command line",
     "LCH": "process launch",
+    "LIB": "the library of this package",
     "CPL": "completeness",
     "DRV": "derived against base",
     "DAT": "data",

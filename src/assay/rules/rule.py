@@ -39,7 +39,17 @@ class NotApplicable(NamedTuple):
     requirements: tuple[str, ...] = ()
 
 
-Outcome = Finding | Undecided | NotApplicable
+class Proved(NamedTuple):
+    """Rows are met, whatever other rules could not tell. A finding or a warning on one of them counts all the same.
+
+    Args:
+        requirements: The rows.
+    """
+
+    requirements: tuple[str, ...]
+
+
+Outcome = Finding | Undecided | NotApplicable | Proved
 
 
 class Example(NamedTuple):

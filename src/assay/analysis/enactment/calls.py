@@ -36,6 +36,7 @@ from assay.analysis.enactment.values import (
     Scope,
     choice,
 )
+from assay.analysis.own_library import EXPERIMENT
 from assay.analysis.python_source import FunctionNode
 
 MAX_CALLS = 40
@@ -48,6 +49,8 @@ _PLAIN_DECORATORS = (
     "functools.total_ordering", "contextlib.contextmanager", "dataclasses.", "transformers.", "accelerate.", "numba.",
     "jax.", "wandb.", "atexit.",
 )  # fmt: skip
+# Decorators that make a program of a function, which is called without arguments.
+_ENTRIES = frozenset({"hydra.main()", EXPERIMENT})
 # Functions that go through all of what they are given at once.
 _CONSUMERS = frozenset({"list", "tuple", "set", "frozenset", "dict", "sorted", "sum", "max", "min"})
 
@@ -151,7 +154,7 @@ class Calls(Machine):
         self.havoc([callee, *positional, *keywords.values()])
         return ANYTHING
 
-    def search(self, objective: object, trial: object, node: ast.AST, catches_some: bool) -> object:
+    def search(self, objective: object, given: list[object], node: ast.AST, catches_some: bool) -> object:
         """A search calls its objective, once a trial; what the objective raises may end the trial only."""
         names = ("TrialPruned", "?") if catches_some else ("TrialPruned",)
         result: object = ANYTHING
@@ -159,7 +162,7 @@ class Calls(Machine):
         with self.within(SEARCH):
             self.tries.append(Attempt(names, len(self.regions), guards=catches_some))
             try:
-                result = self.call(objective, [trial], {}, node)
+                result = self.call(objective, given, {}, node)
             except CaughtError as caught:
                 if catches(names, caught.names) is False:
                     raise
@@ -221,7 +224,7 @@ class Calls(Machine):
             for one in callee.decorators:
                 if not isinstance(one, External):
                     continue
-                if one.path == "hydra.main()" and not positional and not keywords and self.entry is not None:
+                if one.path in _ENTRIES and not positional and not keywords and self.entry is not None:
                     return self.entry(_undecorated(callee), one)
                 if one.path == "contextlib.contextmanager":
                     return Managed(_undecorated(callee), tuple(positional), tuple(keywords.items()), is_open)

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shlex
 import sys
 from pathlib import PurePosixPath
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException, UnsupportedInterpolationType
 
 from assay.analysis.enactment.composing import Composed, Composer, Refusal
 from assay.analysis.enactment.interpreter import Interpreter
 from assay.analysis.enactment.machine import Machine
 from assay.analysis.enactment.modelled import Modelled
+from assay.analysis.enactment.models_runtime import RunningExperiment
 from assay.analysis.enactment.operations import ROOT
 from assay.analysis.enactment.values import ANYTHING, External, Function, Items, Node
+from assay.analysis.own_library import CONFIG_FOLDER, CONFIG_NAME, EXPERIMENT, RUN, VERSION_BASE, run_words
 from assay.analysis.python_source import PythonFile
 
 MAX_RUNS = 24
@@ -23,7 +27,8 @@ MAX_CHILDREN = 6
 MAX_DEPTH = 3
 STEPS_IN_ALL = 1_500_000
 # What the parent is told of.
-HEARD = frozenset({"fault", "raise", "refused", "read", "write", "use", "escape", "suggest", "search", "launch"})
+HEARD = frozenset({"fault", "raise", "refused", "read", "write", "use", "escape", "suggest", "search", "launch",
+                   "track", "tracked", "seeds", "epochs", "evaluate", "misused"})  # fmt: skip
 RECURSION = 12_000
 
 
@@ -195,7 +200,7 @@ class _Stage:
 
 
 class _Entry:
-    """What calling a function under `@hydra.main` does: Hydra composes, then the function gets the configuration."""
+    """What calling a function under `@hydra.main` or `@experiment` does: it gets what Hydra composes."""
 
     def __init__(self, stage: _Stage, machine: Machine, path: str, arguments: list[str | None]) -> None:
         self.stage = stage
@@ -210,6 +215,8 @@ class _Entry:
 
     def __call__(self, function: Function, hydra: External) -> object:
         machine = self.machine
+        if hydra.path == EXPERIMENT:
+            return self._experiment(function)
         settings = dict(hydra.keys)
         config_path = settings.get("config_path", settings.get("0"))
         config_name = settings.get("config_name", settings.get("1"))
@@ -223,47 +230,117 @@ class _Entry:
         unknown = any(word is None for word in self.arguments)
         folder = _folder(function.scope.file.path, config_path)
         self.name = config_name if isinstance(config_name, str) else None
-        place = function.node
-        decorator = next(iter(getattr(place, "decorator_list", [])), place)
         config: object = ANYTHING
         if folder is not None or config_path is None:
-            outcome = self.composer.compose(
-                folder,
-                self.name,
-                overrides,
-                version_base if isinstance(version_base, str) else None,
-            )
-            self.composed = "yes"
-            for _ in range(6):
-                if isinstance(outcome, Composed):
-                    break
-                self.composed = "repaired"
-                if outcome.kind != "plugin-absent" and not self.stage.otherwise:
-                    machine.emit(
-                        "refused",
-                        decorator,
-                        cause=outcome.kind,
-                        message=outcome.message,
-                        override=outcome.override,
-                        blamed=outcome.file,
-                        key=outcome.key,
-                        program=self.path,
-                    )
-                if outcome.kind == "foreign-search-path":
-                    break
-                repaired = self._repaired(outcome, folder, overrides, version_base)
-                if repaired is None:
-                    break
-                outcome, overrides = repaired
-            if isinstance(outcome, Composed):
-                config = Node(outcome.config)
-                self.keys = OmegaConf.to_container(outcome.config, resolve=False)
+            made = self._composition(function, folder, overrides, version_base)
+            if made is not None:
+                config = Node(made)
+                self.keys = OmegaConf.to_container(made, resolve=False)
                 if unknown or self.stage.otherwise or self.stage.nested:
-                    machine.configurations.shake(outcome.config)
-            else:
-                self.composed = "no"
+                    machine.configurations.shake(made)
         machine.moved = _moves(version_base, self.stage.texts, folder, config_name)
-        return machine.call(function, [config], {}, place)
+        return machine.call(function, [config], {}, function.node)
+
+    def _experiment(self, function: Function) -> object:
+        """What calling a function under `@experiment` does: the steps are those of `assay.runtime.program`."""
+        from assay.runtime.call import read_call
+        from assay.runtime.errors import ExperimentError
+        from assay.runtime.modes import apply_mode
+
+        machine = self.machine
+        file = function.scope.file
+        folder = _folder(file.path, CONFIG_FOLDER)
+        words = _hydra_words(self.arguments) if self._takes_its_words() else None
+        known = [word for word in self.arguments if word is not None]
+        unknown = len(known) < len(self.arguments)
+        if folder is None or words is None or words[1] or self.stage.otherwise:
+            return machine.call(function, [ANYTHING, External(RUN)], {}, function.node)
+        try:
+            call = read_call(known, self.composer.root / folder, file.module)
+        except ExperimentError as fault:
+            if not unknown:
+                self._refuse(function, str(fault))
+            return machine.call(function, [ANYTHING, External(RUN)], {}, function.node)
+        self.name = CONFIG_NAME
+        overrides = run_words(words[0], call.choice.removeprefix("+").partition("@")[0])
+        config = self._composition(function, folder, overrides, VERSION_BASE)
+        if config is None:
+            return machine.call(function, [ANYTHING, External(RUN)], {}, function.node)
+        run = next(word[4:] for word in known if word.startswith("run=")).strip("'\"")
+        try:
+            with open_dict(config):
+                config.run = run
+                named = config.get("run_id")
+                config.run_id = run
+            if named is not None and str(named) != run and not unknown:
+                said = f"the run file {run}.yaml says run_id: {named}; a run file is named after its run"
+                self._refuse(function, said, "run_id")
+            apply_mode(config)
+            mode, results = config.mode, config.results_dir
+        except (OmegaConfBaseException, ValueError, TypeError, AttributeError):
+            machine.configurations.shake(config)
+            mode = results = None
+        if not unknown:
+            self._complete(function, config)
+        if isinstance(mode, str) and isinstance(results, str):
+            arguments = [word for word in self.arguments if word is None or not word.startswith(("-", "hydra"))]
+            machine.running = RunningExperiment(Node(config), run, mode, results, arguments)
+        self.keys = OmegaConf.to_container(config, resolve=False)
+        if unknown:
+            machine.configurations.shake(config)
+        return machine.call(function, [Node(config), External(RUN)], {}, function.node)
+
+    def _complete(self, function: Function, config: DictConfig) -> None:
+        """Read every value once, as the library does before it calls the function."""
+        try:
+            OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+        except UnsupportedInterpolationType:
+            # a resolver may be registered where that is not seen
+            self.machine.configurations.open(config)
+        except OmegaConfBaseException as error:
+            said = f"{str(error).splitlines()[0]} (key {error.full_key})"
+            self._refuse(function, said, str(error.full_key or ""))
+
+    def _refuse(self, function: Function, message: str, key: str | None = None) -> None:
+        """Record that the library refuses to start the program."""
+        said = message.replace(f"{self.composer.root}/", "")
+        self.machine.emit(
+            "refused", _decorator(function), cause="library", message=said, override=None, blamed=None, key=key,
+            program=self.path,
+        )  # fmt: skip
+
+    def _composition(
+        self, function: Function, folder: str | None, overrides: list[str], version_base: object
+    ) -> DictConfig | None:
+        """What Hydra composes, defects set aside where that can be done; None where it cannot."""
+        base = version_base if isinstance(version_base, str) else None
+        outcome = self.composer.compose(folder, self.name, overrides, base)
+        self.composed = "yes"
+        for _ in range(6):
+            if isinstance(outcome, Composed):
+                return outcome.config
+            self.composed = "repaired"
+            if outcome.kind != "plugin-absent" and not self.stage.otherwise:
+                self.machine.emit(
+                    "refused",
+                    _decorator(function),
+                    cause=outcome.kind,
+                    message=outcome.message,
+                    override=outcome.override,
+                    blamed=outcome.file,
+                    key=outcome.key,
+                    program=self.path,
+                )
+            if outcome.kind == "foreign-search-path":
+                break
+            repaired = self._repaired(outcome, folder, overrides, version_base)
+            if repaired is None:
+                break
+            outcome, overrides = repaired
+        if isinstance(outcome, Composed):
+            return outcome.config
+        self.composed = "no"
+        return None
 
     def _takes_its_words(self) -> bool:
         """Whether the command line is known still, after what the program has done to `sys.argv`."""
@@ -322,11 +399,12 @@ class _Entry:
             key, equals, value = word.lstrip("+~").partition("=")
             if not equals:
                 continue
+            key, _, asked = key.partition("@")
             found = self._option(folder, key, value)
             try:
-                if found is not None and key in str(defaults):
+                if found is not None and (asked or key in str(defaults)):
                     place, content = found
-                    package = _listed_package(str(defaults), place) or _package(content, place)
+                    package = asked or _listed_package(str(defaults), place) or _package(content, place)
                     package = "" if package == "_global_" else package
                     made = OmegaConf.create(content)
                     if package:
@@ -354,6 +432,10 @@ class _Entry:
             if text is not None:
                 return group, text
         return None
+
+
+def _decorator(function: Function) -> ast.AST:
+    return next(iter(getattr(function.node, "decorator_list", [])), function.node)
 
 
 _FLAGS = {"--config-name": "name", "-cn": "name", "--config-path": "path", "-cp": "path"}

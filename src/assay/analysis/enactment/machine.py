@@ -43,6 +43,7 @@ from assay.analysis.enactment.values import (
     Scope,
     marks_of,
 )
+from assay.analysis.own_library import LIBRARY, is_hidden
 from assay.analysis.python_source import FunctionNode, PythonFile
 
 MAX_STEPS = 120_000
@@ -88,6 +89,9 @@ class Machine(Operations, ABC):
         # what the program has put in place of functions and modules of libraries, by dotted name
         self.replaced: dict[str, list[object]] = {}
         self.entry: Callable[[Function, External], object] | None = None
+        # what `assay.runtime` knows of the run, once it has started one
+        self.running: object = None
+        self.hides_library = is_hidden(files)
         self.heard: frozenset[str] | None = None
         self.changing, self.declared = changing(files)
         self.module_paths = module_paths(files)
@@ -290,7 +294,7 @@ class Machine(Operations, ABC):
             return self.modules[name]
         path = self.module_paths.get(name)
         if path is None:
-            return External(name)
+            return External("?" if self.hides_library and name.partition(".")[0] == LIBRARY else name)
         file = self.files.get(path)
         if file is None or file.tree is None:
             return External("?")
@@ -382,7 +386,7 @@ class Machine(Operations, ABC):
         """Functions that something unknown was given: it may call them."""
 
     @abstractmethod
-    def search(self, objective: object, trial: object, node: ast.AST, catches_some: bool) -> object:
+    def search(self, objective: object, given: list[object], node: ast.AST, catches_some: bool) -> object:
         """A search calls its objective, once a trial; what the objective raises may end the trial only."""
 
     @abstractmethod

@@ -20,6 +20,7 @@ from assay.analysis.enactment import (
     models_omegaconf,
     models_processes,
     models_python,
+    models_runtime,
     models_search,
     models_text,
 )
@@ -39,6 +40,7 @@ from assay.analysis.enactment.values import (
     is_constant,
     marks_of,
 )
+from assay.analysis.own_library import LIBRARY, MADE
 
 __all__ = ["MODELS", "Modelled", "models_collections", "models_processes", "models_python"]
 
@@ -58,7 +60,9 @@ _WRITING = re.compile(
 )
 # Functions of Python that change what they are given, and libraries that leave it as it is.
 _CHANGING = re.compile(r"(^|\.)(shuffle|heap\w+|insort\w*|setitem|delitem|iadd|update_\w+)$|^(heapq|bisect|operator)\.")
-_KEEPING = RECORDED | sys.stdlib_module_names | {"builtins", "tqdm", "rich", "nltk", "PIL", "cv2", "einops", "jax"}
+_KEEPING = (
+    RECORDED | sys.stdlib_module_names | {"builtins", "tqdm", "rich", "nltk", "PIL", "cv2", "einops", "jax", LIBRARY}
+)
 
 
 @lru_cache(MAX_NAMES)
@@ -101,6 +105,8 @@ class Modelled(Libraries):
                 open=is_open,
             )
         known = known_model(path, is_open)
+        if root == LIBRARY:
+            models_runtime.check_call(Call(machine, positional, keywords, node, is_open, path), path)
         if known is not None:
             found = known(Call(machine, positional, keywords, node, is_open, path))
             if found is not NotImplemented:
@@ -135,6 +141,8 @@ class Modelled(Libraries):
         if machine.is_replaced(f"{path}.{name}"):
             # called at once, it may still be followed
             return receiver.then(f".{name}")
+        if path in MADE:
+            return models_runtime.library_attribute(machine, receiver, name, node)
         if path == "sys" and name == "argv":
             return machine.argv
         if path == "sys" and name == "executable":
@@ -202,6 +210,8 @@ class Modelled(Libraries):
             return models_text.text_method(call, receiver)
         if isinstance(receiver, Parser):
             return models_argparse.parser_method(call, receiver)
+        if isinstance(receiver, External):
+            return models_runtime.tracker_method(call, receiver)
         if name == "partial" and isinstance(receiver, tuple):
             function, given, named = receiver
             return machine.call(function, [*given, *positional], {**named, **keywords}, node, is_open=is_open)

@@ -53,6 +53,6 @@ def _optimize(call: Call) -> object:
         return None
     machine.emit("search", call.node, phase="begin", trials=trials if isinstance(trials, int) else None)
     machine.emit("search-scope", call.node, begins=machine.steps)
-    result = machine.search(objective, External("optuna.Trial"), call.node, "catch" in call.keywords)
+    result = machine.search(objective, [External("optuna.Trial")], call.node, "catch" in call.keywords)
     machine.emit("search", call.node, phase="end", returns=describe(machine, result))
     return None

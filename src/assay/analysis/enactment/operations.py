@@ -31,6 +31,7 @@ from assay.analysis.enactment.values import (
     is_constant,
     marks_of,
 )
+from assay.analysis.own_library import LOOPS, OBJECTS
 
 MAX_TURNS = 40
 MAX_TEXT = 20_000
@@ -125,7 +126,9 @@ class Operations(Ways):
         """Whether a loop over this value stands for work that cannot be nothing: epochs, batches, samples."""
         if isinstance(source, External):
             path = source.path
-            return any(word in path for word in ("DataLoader", "load_dataset", "range()", "trange()", "datasets."))
+            return path in LOOPS or any(
+                word in path for word in ("DataLoader", "load_dataset", "range()", "trange()", "datasets.")
+            )
         if isinstance(source, Instance):
             paths = [base.path for one in source.cls.lineage() for base in one.bases if isinstance(base, External)]
             return any("Data" in path or path.startswith("torch.") for path in paths)
@@ -446,6 +449,8 @@ def _is_small(op: ast.operator, one: Any, other: Any) -> bool:
 
 def _is_something(value: External) -> bool:
     """Whether a value is certainly neither None nor false: a module, class or function of a library."""
+    if value.path in OBJECTS:
+        return True
     return (
         value.path != "?"
         and "()" not in value.path

@@ -6,6 +6,7 @@ import ast
 from collections.abc import Iterator
 
 from assay.analysis.configuration_loading import string_constants
+from assay.analysis.own_library import LAUNCH, is_hidden
 from assay.analysis.project import Project
 from assay.analysis.python_source import PythonFile, descend, keyword, string_value
 from assay.finding import Severity
@@ -21,6 +22,11 @@ def _main(call: str) -> dict[str, str]:
     return {
         "src/main.py": f"import os\nimport subprocess\nimport sys\n\ncmd = [sys.executable, '-m', 'src.train']\n{call}"
     }
+
+
+def _library(given: str) -> dict[str, str]:
+    head = "from assay.runtime import experiment, launch\n\n\n@experiment\ndef main(cfg, run):\n"
+    return {"src/main.py": f'{head}    launch("src.train", {given})\n\n\nmain()\n'}
 
 
 class IgnoredFailure(Rule):
@@ -39,6 +45,7 @@ class IgnoredFailure(Rule):
     repair = "Pass `check=True`, or stop where the return code is not 0."
 
     VALID = (
+        Example(_library("run.arguments")),
         Example(_main("subprocess.run(cmd, check=True)\n")),
         Example(_main("subprocess.check_call(cmd)\n")),
         Example(_main("result = subprocess.run(cmd)\nif result.returncode:\n    sys.exit(result.returncode)\n")),
@@ -50,6 +57,7 @@ class IgnoredFailure(Rule):
         Example(_main("def launch():\n    return subprocess.run(cmd)\n\n\nlaunch().check_returncode()\n")),
     )
     INVALID = (
+        Example(_library("run.arguments, check=False"), at=("src/main.py:6",)),
         Example(_main("subprocess.run(cmd)\n"), at=("src/main.py:6",)),
         Example(_main("proc = subprocess.Popen(cmd)\nproc.wait()\n"), contract="base", at=("src/main.py:6",)),
         Example(
@@ -62,6 +70,15 @@ class IgnoredFailure(Rule):
         if main is None or not any(text.endswith(("src.train", "train.py")) for text in string_constants(main)):
             return
         children = [(call, name) for call, name in main.calls if name in _RUNS or name == "subprocess.Popen"]
+        for call, name in main.calls:
+            check = keyword(call, "check") if name == LAUNCH else None
+            is_unchecked = isinstance(check, ast.Constant) and not check.value
+            if (
+                is_unchecked
+                and isinstance(main.parents.get(call), ast.Expr)
+                and not is_hidden(project.submission.files)
+            ):
+                yield self.finding(main.path, call, symbol=main.symbol_of(call) or None)
         for call, name in children[:_MAX_CHILDREN]:
             if name in _RUNS:
                 check = keyword(call, "check")

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from assay import yaml_tree
 from assay.analysis.expressions import last_part, words
+from assay.analysis.library_use import starts_by_library
 from assay.analysis.mode_check import unproved_mode_check
 from assay.analysis.project import Project
 from assay.analysis.python_source import PythonFile, keyword
@@ -67,7 +68,7 @@ class ModeNotRequired(Rule):
         if unproved := unproved_mode_check(project):
             yield Undecided(unproved)
         mode = run_mode(project)
-        if mode.is_flag:
+        if mode.is_flag or starts_by_library(project, "main"):
             return
         config = project.yaml.get(project.contract.role("config") or "")
         root = config.root if config else None

@@ -1,0 +1,1 @@
+"""Use of the library of this package."""

@@ -154,6 +154,30 @@ def review(
 
 
 @app.command()
+def new(
+    name: Annotated[
+        str, typer.Argument(help="The new folder. Its last part (letters, digits, . _ -) names the project.")
+    ],
+    contract: Annotated[str, typer.Option(help="What to write: experiment, base or derived.")] = "experiment",
+    base: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="What a derived submission specialises: as --contract base wrote it."),
+    ] = None,
+    into: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Make it in this folder (default: the working directory).")
+    ] = None,
+) -> None:
+    """Write a small complete submission to start from. Exit status: 0 written, 2 refused, and nothing changed."""
+    from assay.report import write_lines
+    from assay.scaffold import new_submission
+    from assay.scaffold.checkout import running_checkout
+
+    submission = new_submission(name, contract, into=into, base=base, checkout=running_checkout())
+    submission.write()
+    write_lines(submission.lines())
+
+
+@app.command()
 def rules(
     output_format: Annotated[ListFormat, typer.Option("--format", help="Form of the list.")] = ListFormat.TEXT,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write the list to this file.")] = None,

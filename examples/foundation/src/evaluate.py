@@ -17,7 +17,7 @@ from src.preprocess import load_splits
 from src.train import DEVICE, score
 
 matplotlib.use("Agg")
-import matplotlib.pyplot as plt  # noqa: E402
+import matplotlib.pyplot as plt
 
 
 def load_network(config: dict[str, Any], path: Path, features: int, classes: int) -> torch.nn.Module:

@@ -6,9 +6,11 @@ import json
 import math
 import os
 import random
+import resource
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -34,10 +36,11 @@ def started(path: Path, *, attempt: int = 1, config: dict[str, Any] | None = Non
 LOGGING_CHILD = """
 import os, sys
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from assay.runtime.track_log import TrackLog, read_track
 path = Path(sys.argv[1])
-log = TrackLog(path)
+log = TrackLog(path, clock=count().__next__)  # a second passes from row to row: each is written at once
 before = read_track(path)
 attempt = len(before.starts) + 1
 log.start(attempt=attempt, time=datetime.now(UTC), run_id="a", config={}, series=[], summary=[], wandb={})
@@ -224,10 +227,11 @@ def test_a_full_disk_is_one_clear_line_and_leaves_every_row_that_was_tracked(tmp
     program = """
 import resource, sys
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from assay.runtime.errors import ExperimentError
 from assay.runtime.track_log import TrackLog
-log = TrackLog(Path(sys.argv[1]))
+log = TrackLog(Path(sys.argv[1]), clock=count().__next__)
 log.start(attempt=1, time=datetime.now(UTC), run_id="a", config={}, series=[], summary=[], wandb={})
 resource.setrlimit(resource.RLIMIT_FSIZE, (4321, resource.RLIM_INFINITY))
 rows = 0
@@ -246,6 +250,71 @@ log.row(rows, {"loss": 2.0})
     content = read_track(path)
     assert int(rows) > 10
     assert [row["loss"] for row in content.rows] == [1.0] * int(rows) + [2.0]
+
+
+def losses(path: Path) -> list[float]:
+    return [row["loss"] for row in read_track(path).rows]
+
+
+def begun(path: Path, clock: Callable[[], float]) -> TrackLog:
+    log = TrackLog(path, clock)
+    log.start(attempt=1, time=datetime.now(UTC), run_id="a", config={}, series=[], summary=[], wandb={})
+    return log
+
+
+def test_rows_that_follow_each_other_fast_are_written_together(tmp_path: Path) -> None:
+    path = tmp_path / "track.jsonl"
+    now = [0.0]
+    with begun(path, lambda: now[0]) as log:
+        held = []
+        for step, now[0] in enumerate([5.0, 5.01, 5.09, 5.11, 5.12]):
+            log.row(step, {"loss": float(step)})
+            held.append(len(losses(path)))
+        assert held == [1, 1, 1, 4, 4]
+    assert losses(path) == [0.0, 1.0, 2.0, 3.0, 4.0]
+
+
+@pytest.mark.parametrize(
+    "write", [TrackLog.flush, TrackLog.sync, lambda log: log.summary({}), lambda log: log.rewind(3)]
+)
+def test_whatever_else_is_written_comes_after_the_rows_before_it(
+    tmp_path: Path, write: Callable[[TrackLog], None]
+) -> None:
+    path = tmp_path / "track.jsonl"
+    with begun(path, lambda: 0.0) as log:
+        for step in range(3):
+            log.row(step, {"loss": float(step)})
+        assert losses(path) == [0.0]
+        write(log)
+        assert losses(path) == [0.0, 1.0, 2.0]
+
+
+def test_rows_do_not_wait_without_end_where_time_stands_still(tmp_path: Path) -> None:
+    path = tmp_path / "track.jsonl"
+    with begun(path, lambda: 0.0) as log:
+        for step in range(1002):
+            log.row(step, {"loss": 1.0})
+        assert len(losses(path)) == 1001
+
+
+def test_rows_that_a_full_disk_did_not_take_are_written_once_there_is_room(tmp_path: Path) -> None:
+    path = tmp_path / "track.jsonl"
+    now = [0.0]
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with begun(path, lambda: now[0]) as log:
+        for step in range(50):
+            log.row(step, {"loss": float(step)})
+        resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 1000, hard))
+        try:
+            now[0] = 1.0
+            with pytest.raises(ExperimentError, match="no room"):
+                log.row(50, {"loss": 50.0})
+            assert 1 < len(losses(path)) < 50
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        # it was refused, and so it is logged again
+        log.row(50, {"loss": 50.0})
+    assert losses(path) == [float(step) for step in range(51)]
 
 
 def test_one_run_is_tracked_by_one_process(tmp_path: Path) -> None:

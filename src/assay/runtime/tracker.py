@@ -120,7 +120,8 @@ class Tracker:
     def log(self, values: Mapping[str, Any]) -> None:
         """Tracks one row.
 
-        When the call returns, the row is in the kernel's hands: killing the process does not lose it.
+        Killing the process loses at most the rows of the last tenth of a second before its last row: they are written
+        together. A checkpoint of `run.epochs` and the end of a seed wait for all of them.
 
         Args:
             values: Numbers, booleans, strings, None; NumPy scalars and tensors with one element; nested lists and NumPy
@@ -219,7 +220,7 @@ class Tracker:
             where = self._log.path if self._log is not None else "this trial"
             raise ExperimentError(
                 f"{where}: has {self._row_count} rows, but the checkpoint knew {rows}: they do not belong together; "
-                "delete the checkpoints, or the whole folder, and start the run again"
+                "put back a copy of the file, or move the folder of the run away to start anew"
             )
         if rows == self._row_count:
             return
@@ -329,6 +330,7 @@ class Tracker:
         assert self._wandb is not None
         missing = self._wandb.lacks(step)
         if missing:
+            self._log.flush()
             rows = read_track(self._log.path).rows
             for earlier in missing:
                 self._wandb.log(earlier, rows[earlier])

@@ -430,7 +430,10 @@ def _copy_until_end(
         copies.append(threading.Thread(target=copy, args=(pipe.fileno(), sinks), daemon=True))
     for thread in copies:
         thread.start()
-    child.wait()
+    # in turns: a signal that comes just before Python begins to wait for good would be heard only at the child's end
+    while child.returncode is None:
+        with suppress(subprocess.TimeoutExpired):
+            child.wait(timeout=1.0)
     os.close(tell)
     for thread in copies:
         thread.join()

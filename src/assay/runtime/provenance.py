@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-import importlib.util
 import os
 import platform
 import subprocess
@@ -37,7 +35,9 @@ def git_state(root: Path) -> dict[str, Any] | None:
 
 def library_versions() -> dict[str, str]:
     """Version of each installed distribution, by its name."""
-    found = {item.name: item.version for item in importlib.metadata.distributions() if item.name}
+    from importlib import metadata  # slow to import, and wanted only where a run begins
+
+    found = {item.name: item.version for item in metadata.distributions() if item.name}
     return dict(sorted(found.items(), key=lambda item: item[0].lower()))
 
 

@@ -358,15 +358,23 @@ CASES = [
         ["undecidable"],
         ["have a median, but no mean"],
     ),
-    # at the six times of the proposed run, 6/12, 5/11, 4/10, 3/9, 2/8, 1/7 of those at risk are its own, later none:
-    # E = 2.0807, V = sum of q (1 - q) = 1.2701, z = (6 - 2.0807) / 1.1270 = 3.4776, p = 0.000506
+    # of the 924 divisions of twelve seeds into two groups of six, this one and its mirror image are the most extreme
     Case(
         "log-rank",
         FASTER + ", test: logrank}",
         [times("proposed-x", [40, 41, 42, 43, 44, 45]), times("baseline-x", [60, 61, None, None, None, None])],
         "met",
         ["met"],
-        ["logrank: p after Holm is 0.0005058"],
+        ["logrank: p after Holm is 0.002165"],
+    ),
+    Case(
+        "three seeds for log-rank",
+        FASTER + ", test: logrank, minimum_pairs: 3}",
+        [times("proposed-x", [40, 41, 42]), times("baseline-x", [60, 61, None])],
+        "undecidable",
+        ["undecidable"],
+        # 20 divisions of six seeds into two groups of three
+        ["logrank: p after Holm is 0.1, alpha is 0.05. So few seeds cannot give less than 0.1"],
     ),
     # 46 is 15 % later than 40 and so on: within 20 % of every baseline, and all shifted pairs favour the proposed run
     Case(
@@ -486,22 +494,28 @@ def test_the_verdict_is_the_one_derived_by_hand(case: Case):
 
 def test_a_setting_gives_its_numbers():
     runs = [
-        record("proposed-x", [{"seed": s, "accuracy": v} for s, v in {1: 12, 2: 14, 3: 15, 4: 19, 9: 1}.items()]),
-        record("baseline-x", [{"seed": s, "accuracy": v} for s, v in {1: 10, 2: 10, 3: 10, 4: 20, 8: 1}.items()]),
+        record(
+            "proposed-x",
+            [{"seed": s, "accuracy": v} for s, v in {1: 12, 2: 14, 3: 15, 4: 19, 5: 13, 6: 16, 9: 1}.items()],
+        ),
+        record(
+            "baseline-x",
+            [{"seed": s, "accuracy": v} for s, v in {1: 10, 2: 10, 3: 10, 4: 20, 5: 10, 6: 10, 8: 1}.items()],
+        ),
     ]
-    (setting,) = decided(
-        "{metric: accuracy, minimum_pairs: 4, improvement: {at_least: 0, measure: relative}, correction: none}", runs
-    )["settings"]
-    assert (setting["pairs"], setting["unpaired_seeds"]) == (4, [8, 9])
-    # medians of 12, 14, 15, 19 and of 10, 10, 10, 20
+    (setting,) = decided("{metric: accuracy, improvement: {at_least: 0, measure: relative}, correction: none}", runs)[
+        "settings"
+    ]
+    assert (setting["pairs"], setting["unpaired_seeds"]) == (6, [8, 9])
+    # medians of 12, 13, 14, 15, 16, 19 and of five times 10 and 20
     assert (setting["proposed_value"], setting["baseline_value"], setting["improvement"]) == (14.5, 10, 0.45)
-    # differences 2, 4, 5, -1 with the ranks 2, 3, 4, 1: R- = 1, P(R <= 1) = 2 / 16
-    assert (setting["statistic"], setting["p_value"], setting["p_corrected"]) == (1.0, 0.25, 0.25)
+    # differences 2, 4, 5, -1, 3, 6 have their sizes as ranks: R- = 1, P(R <= 1) = 2 / 64
+    assert (setting["statistic"], setting["p_value"], setting["p_corrected"]) == (1.0, 4 / 64, 4 / 64)
     assert (setting["method"], setting["alternative"]) == ("exact", "two-sided")
-    assert setting["rank_biserial"] == pytest.approx(0.8, abs=1e-12)
+    assert setting["rank_biserial"] == pytest.approx(19 / 21, abs=1e-12)
     low, high = setting["interval"]
-    # the worst sample draws the last seed only, the best the third
-    assert -0.05 <= low <= 0.45 <= high <= 0.5
+    # the worst sample draws seed 4 only, the best seed 6
+    assert -0.05 <= low <= 0.45 <= high <= 0.6
     assert "never_reached_seeds" not in setting
 
 

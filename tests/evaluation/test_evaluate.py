@@ -242,6 +242,7 @@ def test_json_has_words_for_numbers_that_are_not_finite():
         (["results_dir=RESULTS", "results_dir=RESULTS", 'run_ids=["a"]'], "results_dir stands twice"),
         (["results_dir=RESULTS", "run_ids=[a]"], "is not JSON"),
         (["results_dir=RESULTS", "run_ids=" + "[" * 100_000], "is not JSON"),
+        (["results_dir=RESULTS", f"run_ids=[{'1' * 5000}]"], "is not JSON (a number too long)"),
         (["results_dir=RESULTS", 'run_ids="a"'], "is no list of texts"),
         (["results_dir=RESULTS", 'run_ids={"a": 1}'], "is no list of texts"),
         (["results_dir=RESULTS", "run_ids=[1]"], "is no list of texts"),
@@ -252,8 +253,10 @@ def test_json_has_words_for_numbers_that_are_not_finite():
         (["results_dir=RESULTS", 'run_ids=[".."]'], "cannot be a run id"),
         (["results_dir=RESULTS", 'run_ids=[" "]'], "cannot be a run id"),
         (["results_dir=RESULTS", r'run_ids=["a\u0000"]'], "cannot be a run id"),
+        (["results_dir=RESULTS", f'run_ids=["{"é" * 101}"]'], "up to 200 bytes"),
         (["results_dir=RESULTS", 'run_ids=["comparison"]'], "cannot be called 'comparison'"),
         (["results_dir=RESULTS/none", 'run_ids=["a"]'], "there is no folder"),
+        (["results_dir=" + "x" * 5000, 'run_ids=["a"]'], "there is no folder"),
         (["results_dir=RESULTS", 'run_ids=["a"]', "source=cloud"], "is none of auto, wandb, local"),
     ],
 )
@@ -319,6 +322,9 @@ def test_a_run_that_has_not_finished_is_not_compared(ended, results):
         ("- wandb", "no mapping at its top"),
         ("run: ???", "`wandb` is no section"),
         ("wandb: {entity: '${nowhere}', project: p}", "nowhere"),
+        ("5", "Invalid loaded object type"),
+        ("wandb: !!python/object/apply:os.getcwd []", "could not determine a constructor"),
+        ("wandb: {project: p}\ncriteria: " + "[" * 100_000, "nested too deeply"),
     ],
 )
 def test_a_configuration_that_cannot_be_read_is_a_wrong_call(ended, config, results, text, said):
@@ -335,6 +341,12 @@ def test_what_the_command_compares_is_checked(ended, results):
     assert "stands twice" in ended(told, curves=("a", "a"))[1]
     assert "write a tuple" in ended(told, curves="train_loss")[1]
     assert "does 'val_f1' rise or fall" in ended(told, targets={"val_f1": 0.5})[1]
+    assert "write Metric('loss', 'maximize')" in ended(told, ACCURACY, "loss")[1]
+    for named in ({"curves": 5}, {"curves": (1,)}, {"confusion": 5}, {"against": None}, {"targets": ["loss"]}):
+        status, line = ended(told, **named)
+        assert (status, line.startswith("evaluate(")) == (2, True)
+    for target in ("0.5", math.nan, (0.5, "maximize", 1), ()):
+        assert "write a number, or (number, 'maximize')" in ended(told, targets={"test_loss": target})[1]
     for wrong in (("", "maximize"), ("loss", "up")):
         with pytest.raises(ExperimentError, match="Metric"):
             Metric(*wrong)
@@ -380,7 +392,7 @@ def test_one_seed_and_no_baseline_leave_no_test_and_that_is_said(config, empty, 
     (comparison,) = told["metrics"]["test_accuracy"]["comparisons"]
     assert comparison["wilcoxon"]["p_value"] is None
     assert comparison["wilcoxon"]["reason"].startswith("There is one pair only")
-    assert comparison["intervals"]["mean_difference"]["reason"] == "A bootstrap interval needs at least two pairs."
+    assert comparison["intervals"]["mean_difference"]["reason"] == "A bootstrap interval of 95% needs at least 6 pairs."
 
     evaluate(ACCURACY, arguments=words(empty, "proposed-a"), config=config)
     told = json.loads((empty / "comparison" / "statistics.json").read_text())
@@ -397,6 +409,67 @@ def test_a_run_that_diverged_is_left_out_and_that_is_said(config, empty, capsys)
     aggregated = json.loads(text, parse_constant=lambda word: pytest.fail(f"{word} is no JSON"))
     assert aggregated["metrics"]["test_accuracy"] == {"proposed-a": None, "proposed-b": pytest.approx(0.75)}
     assert aggregated["best_proposed"]["run_id"] == "proposed-b"
+
+
+def test_numbers_without_squares_count_as_infinite(config, empty, capsys):
+    for run_id, values in (("proposed-a", (1e151, 10**400)), ("baseline-b", (1e149, 3e149))):
+        rows = [{"seed": seed, "epoch": 1, "test_accuracy": value} for seed, value in enumerate(values)]
+        write_track(empty, run_id, rows)
+    evaluate(
+        ACCURACY,
+        arguments=words(empty, *TWO),
+        config=config,
+        curves=["test_accuracy"],
+        targets={"test_accuracy": 2e149},
+    )
+    assert "proposed-a: test_accuracy is nan; left out of the comparison" in capsys.readouterr().err
+    aggregated = json.loads((empty / "comparison" / "aggregated_metrics.json").read_text())
+    assert aggregated["metrics"]["test_accuracy"] == {"proposed-a": None, "baseline-b": 2e149}
+    told = json.loads((empty / "comparison" / "statistics.json").read_text())["metrics"]["test_accuracy"]["runs"]
+    assert told["baseline-b"]["std"] == pytest.approx(math.sqrt(2) * 1e149)
+    assert told["proposed-a"]["not_finite"] == [0, 1]
+
+
+@pytest.mark.parametrize("seed", ["first", [1], 0.5, "NaN"])
+def test_a_seed_that_is_no_whole_number_is_refused(ended, empty, seed):
+    rows = [{"seed": seed, "test_accuracy": 1.0}]
+    write_track(empty, "a", rows)
+    status, line = ended(words(empty, "a"))
+    assert (status, results_of(empty)) == (1, {})
+    assert "which is no whole number" in line
+
+
+def test_what_cannot_be_drawn_leaves_the_earlier_results(config, results, monkeypatch):
+    evaluate(ACCURACY, arguments=words(results, *RUNS), config=config)
+    earlier = results_of(results)
+    write_run(results, "baseline-c", [0.5, 0.6])
+
+    def fail(*_, **__):
+        raise MemoryError
+
+    monkeypatch.setattr("assay.evaluation.figures.draw_heat_map", fail)
+    with pytest.raises(MemoryError):
+        evaluate(ACCURACY, arguments=words(results, *RUNS), config=config)
+    assert results_of(results) == earlier
+
+
+def test_what_readers_of_the_gap_and_of_p_values_must_know_is_said(config, results, capsys):
+    write_run(results, "baseline-c", [0.70, 0.75, 0.72, 0.71])
+    evaluate(ACCURACY, arguments=words(results), config=config)
+    lines = capsys.readouterr().out.splitlines()
+    gap, one, other = (
+        next(line for line in lines if line.startswith(start))
+        for start in ("gap", "proposed-a against comparative-1-b", "proposed-a against baseline-c")
+    )
+    assert gap.endswith("(best of 2 baseline runs, chosen by these very values)")
+    # six pairs and four: 2 * 2 / 64 where the other is 2 / 16, which stays
+    assert "so few seeds cannot give less than Holm 0.0625" in one
+    assert "over 4 seeds (without 2 that one run has alone)" in other
+    assert other.endswith("so few seeds cannot give less than Holm 0.125")
+    told = json.loads((results / "comparison" / "statistics.json").read_text())
+    first, second = (entry["wilcoxon"] for entry in told["metrics"]["test_accuracy"]["comparisons"])
+    assert (first["least_p_value"], first["least_p_value_holm"]) == (2 / 64, 4 / 64)
+    assert (second["least_p_value"], second["least_p_value_holm"]) == (2 / 16, 2 / 16)
 
 
 def test_a_summary_that_is_not_the_mean_of_its_seeds_is_told(config, empty, capsys):

@@ -17,6 +17,7 @@ from typing import Any
 import matplotlib
 import numpy as np
 import pytest
+from fontTools.subset import Options  # type: ignore[import-untyped]
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.testing.compare import compare_images
@@ -270,6 +271,8 @@ def test_file_names_say_what_is_drawn():
     assert names.of_comparison("heat_map") == "comparison_heat_map.pdf"
     assert names.of_comparison("curve", "val/acc $1") == "comparison_curve_val_acc_1.pdf"
     assert safe_topic("précision@5") == "précision_5"
+    with pytest.raises(ExperimentError, match="too long for the name of a file"):
+        names.of_comparison("curve", "é" * 120)
 
 
 def test_no_two_figures_share_a_file_and_no_name_is_empty():
@@ -301,10 +304,36 @@ def test_the_same_data_give_the_same_bytes_with_embedded_fonts_and_no_date(tmp_p
     assert b"Date" not in here
 
 
-def test_drawing_leaves_matplotlib_as_it_was():
-    before = dict(matplotlib.rcParams)
+def test_drawing_leaves_matplotlib_and_its_fonts_as_they_were():
+    before, dropped = dict(matplotlib.rcParams), Options().drop_tables
     pdf_bytes(bar_chart())
     assert dict(matplotlib.rcParams) == before
+    assert Options().drop_tables == dropped
+
+
+def test_a_letter_that_the_font_lacks_is_drawn_without_a_word():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert pdf_bytes(draw_bar_chart("m", True, {"日本": 1.0}, {}))
+
+
+@pytest.mark.parametrize("count", [2, 9])
+def test_long_names_take_no_room_from_the_bars(count):
+    def height(name: str) -> float:
+        figure = draw_bar_chart("m", True, {f"{name}{run}": 1.0 for run in range(count)}, {})
+        figure.draw_without_rendering()
+        return figure.axes[0].get_window_extent().height / figure.dpi
+
+    assert height("proposed-resnet20-cifar10-lora-rank-8-") > 0.8 * height("a")
+
+
+def test_seeds_are_counted_once_where_all_runs_have_as_many():
+    alike = draw_box_plot("m", True, {"a": {0: 1.0, 1: 2.0}, "b": {0: 1.0, 1: 3.0}})
+    assert legend_of(alike) == ["median (number)", "mean", "one seed (n = 2 in every run)"]
+    assert not any("n = 4" in text for text in texts_of(alike))
+    assert any("n = 4" in text for text in texts_of(box_plot()))
+    runs = {name: {seed: curve(0.9, 0) for seed in range(3)} for name in "ab"}
+    assert legend_of(draw_curve_spread("m", runs, "epoch")) == ["a (last 0.8438)", "b (last 0.8438)"]
 
 
 def test_drawing_needs_no_pyplot():

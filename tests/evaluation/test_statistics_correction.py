@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from assay.evaluation.statistics import corrected
@@ -21,15 +22,22 @@ def holm(p_values):
     return result
 
 
-# each call of statsmodels collects garbage, which takes a while
-@settings(max_examples=20, deadline=None)
 @given(P_VALUES)
 def test_holm_is_its_definition(p_values):
     assert corrected(p_values, "holm") == pytest.approx(holm(p_values), abs=1e-9)
 
 
-# each call of statsmodels collects garbage, which takes a while
-@settings(max_examples=20, deadline=None)
+@pytest.mark.parametrize("method", ["holm", "bonferroni"])
+def test_corrections_are_those_of_statsmodels(method):
+    multitest = pytest.importorskip("statsmodels.stats.multitest")
+    generator = np.random.default_rng(0)
+    for count in (1, 2, 7):
+        # to two digits, so that some are equal
+        p_values = [*np.round(generator.random(count), 2).tolist(), 0.01, 0.01]
+        theirs = multitest.multipletests(p_values, method=method)[1]
+        assert corrected(p_values, method) == pytest.approx(theirs.tolist(), abs=1e-12)
+
+
 @given(P_VALUES)
 def test_bonferroni_multiplies_by_the_number_of_tests(p_values):
     assert corrected(p_values, "bonferroni") == pytest.approx([min(1, len(p_values) * p) for p in p_values], abs=1e-9)

@@ -14,63 +14,60 @@ from assay.evaluation.statistics import area_under_curve, mean_curve, step_value
 POINTS = st.lists(st.tuples(st.integers(0, 30), st.integers(-9, 9)), min_size=1, max_size=10)
 
 
-def walk(times, scores, moment, initial):
-    """The step function from its definition: the last score logged at or before the moment."""
-    value = scores[0] if initial is None else initial
+def walk(times, scores, moment):
+    """The step function from its definition: the last score logged at or before the moment, else the first."""
+    value = scores[0]
     for time, score in zip(times, scores, strict=True):
         if time <= moment:
             value = score
     return value
 
 
-@given(POINTS, st.integers(1, 40), st.none() | st.integers(-5, 5))
-def test_the_area_is_the_sum_over_unit_steps(points, budget, initial):
+@given(POINTS, st.integers(1, 40))
+def test_the_area_is_the_sum_over_unit_steps(points, budget):
     points.sort(key=lambda point: point[0])
     times, scores = [t for t, _ in points], [float(s) for _, s in points]
     # times are whole numbers, so that the curve is constant between them
-    naive = sum(walk(times, scores, moment, initial) for moment in range(budget)) / budget
-    assert area_under_curve(times, scores, budget=budget, initial=initial) == pytest.approx(naive, abs=1e-9)
+    naive = sum(walk(times, scores, moment) for moment in range(budget)) / budget
+    assert area_under_curve(times, scores, budget=budget) == pytest.approx(naive, abs=1e-9)
 
 
 def test_the_area_by_hand():
-    # 0.1 for 2, 0.5 for 3, 0.9 for 5, over 10
-    area = area_under_curve([2, 5], [0.5, 0.9], budget=10, initial=0.1)
-    assert area == pytest.approx((0.2 + 1.5 + 4.5) / 10, abs=1e-12)
-    # without an initial value the first score counts from the start: 0.5 for 5, 0.9 for 5
-    assert area_under_curve([2, 5], [0.5, 0.9], budget=10, initial=None) == pytest.approx(0.7, abs=1e-12)
+    # the first score counts from the start: 0.5 for 5, 0.9 for 5
+    assert area_under_curve([2, 5], [0.5, 0.9], budget=10) == pytest.approx(0.7, abs=1e-12)
     # what was logged after the budget does not count
-    assert area_under_curve([2, 4.5], [0.5, 0.9], budget=4, initial=0.1) == pytest.approx((0.2 + 1.0) / 4, abs=1e-12)
+    assert area_under_curve([2, 3, 4.5], [0.5, 0.9, 7], budget=4) == pytest.approx((1.5 + 0.9) / 4, abs=1e-12)
 
 
 def test_a_score_that_is_not_finite_shows_where_it_counts_and_nowhere_else():
-    assert math.isnan(area_under_curve([0, 1], [1, math.nan], budget=2, initial=None))
-    assert area_under_curve([0, 2], [1, math.nan], budget=2, initial=None) == 1
-    assert area_under_curve([0, 1, 1], [1, math.nan, 3], budget=2, initial=None) == 2
+    assert math.isnan(area_under_curve([0, 1], [1, math.nan], budget=2))
+    assert area_under_curve([0, 2], [1, math.nan], budget=2) == 1
+    assert area_under_curve([0, 1, 1], [1, math.nan, 3], budget=2) == 2
 
 
-@given(POINTS, st.none() | st.integers(-5, 5))
-def test_steps_are_right_continuous(points, initial):
+@given(POINTS)
+def test_steps_are_right_continuous(points):
     points.sort(key=lambda point: point[0])
     times, scores = [t for t, _ in points], [float(s) for _, s in points]
     moments = [moment / 2 for moment in range(-2, 65)]
-    expected = [walk(times, scores, moment, initial) for moment in moments]
-    assert step_values(times, scores, moments, initial=initial).tolist() == expected
+    expected = [walk(times, scores, moment) for moment in moments]
+    assert step_values(times, scores, moments).tolist() == expected
 
 
 def test_mean_and_spread_on_a_common_grid():
-    curve = mean_curve({0: ([1, 3], [10, 30]), 1: ([2], [20])}, initial=0.0)
+    curve = mean_curve({0: ([1, 3], [10, 30]), 1: ([2], [20])})
     assert curve.grid.tolist() == [1, 2, 3]
-    # seed 0 has 10, 10, 30 and seed 1 has 0, 20, 20
-    assert curve.mean.tolist() == [5, 15, 25]
+    # seed 0 has 10, 10, 30 and seed 1 has 20 throughout
+    assert curve.mean.tolist() == [15, 15, 25]
     # both are 5 from their mean at every time, so that the variance is (25 + 25) / 1
     assert curve.std is not None
     assert curve.std.tolist() == pytest.approx([math.sqrt(50)] * 3, abs=1e-12)
     assert curve.n == 2
 
 
-def test_one_seed_has_no_spread_and_a_given_grid_is_kept():
-    curve = mean_curve({4: ([0, 2], [1, 5])}, initial=None, grid=[0, 1, 2, 9])
-    assert curve.mean.tolist() == [1, 1, 5, 5]
+def test_one_seed_has_no_spread():
+    curve = mean_curve({4: ([0, 2], [1, 5])})
+    assert curve.mean.tolist() == [1, 5]
     assert curve.std is None
 
 
@@ -88,13 +85,13 @@ def test_one_seed_has_no_spread_and_a_given_grid_is_kept():
 )
 def test_what_is_no_curve_is_refused(times, scores, budget, why):
     with pytest.raises(ValueError, match=why):
-        area_under_curve(times, scores, budget=budget, initial=None)
+        area_under_curve(times, scores, budget=budget)
 
 
 def test_no_seeds_have_no_mean_curve():
     with pytest.raises(ValueError, match="at least one seed"):
-        mean_curve({}, initial=None)
+        mean_curve({})
 
 
 def test_values_keep_their_order_within_one_time():
-    assert step_values([1, 1], [5, 6], np.array([1.0]), initial=None).tolist() == [6]
+    assert step_values([1, 1], [5, 6], np.array([1.0])).tolist() == [6]

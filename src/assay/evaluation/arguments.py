@@ -63,7 +63,7 @@ def read_arguments(arguments: Sequence[str]) -> Call:
         raise _wrong(f"source={source} is none of {', '.join(_SOURCES)}")
     run_ids = _read_run_ids(given["run_ids"])
     results_dir = Path(given["results_dir"])
-    if not results_dir.is_dir():
+    if not _is_folder(results_dir):
         raise _wrong(f"results_dir: there is no folder {results_dir}; run the experiment with mode=full first")
     return Call(results_dir, run_ids, cast("Source", source))
 
@@ -71,8 +71,10 @@ def read_arguments(arguments: Sequence[str]) -> Call:
 def _read_run_ids(text: str) -> tuple[str, ...]:
     try:
         run_ids = json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as error:
-        reason = error.msg if isinstance(error, json.JSONDecodeError) else "nested too deeply"
+    except (ValueError, RecursionError) as error:
+        reason = (
+            "nested too deeply" if isinstance(error, RecursionError) else getattr(error, "msg", "a number too long")
+        )
         raise _wrong(f"run_ids={text} is not JSON ({reason}); quote it against the shell") from None
     if not isinstance(run_ids, list) or not all(isinstance(run_id, str) for run_id in run_ids):
         raise _wrong(f"run_ids={text} is no list of texts")
@@ -82,14 +84,28 @@ def _read_run_ids(text: str) -> tuple[str, ...]:
         if run_id in run_ids[:position]:
             raise _wrong(f"run_ids names {run_id!r} twice")
         if not _is_folder_name(run_id):
-            raise _wrong(f"{run_id!r} cannot be a run id: it is the name of a folder in results_dir")
+            raise _wrong(f"{run_id!r} cannot be a run id: it is the name of a folder in results_dir, up to 200 bytes")
         if run_id == "comparison":
             raise _wrong("a run cannot be called 'comparison': the comparison itself goes into that folder")
     return tuple(run_ids)
 
 
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):  # a name that is too long, or that holds a null
+        return False
+
+
 def _is_folder_name(run_id: str) -> bool:
-    return bool(run_id.strip()) and run_id.isprintable() and not run_id.startswith(".") and not set(run_id) & set("/\\")
+    """Whether a run can be called so; figures put words of their own behind it, in names of at most 255 bytes."""
+    return (
+        bool(run_id.strip())
+        and run_id.isprintable()
+        and not run_id.startswith(".")
+        and not set(run_id) & set("/\\")
+        and len(run_id.encode()) <= 200
+    )
 
 
 def _wrong(what: str) -> ExperimentError:

@@ -21,8 +21,8 @@ from assay.evaluation.statistics import (
     paired_wilcoxon,
     summarize,
     survival,
-    time_to_target,
 )
+from assay.evaluation.times import time_axis, times_to_target
 
 CONFIDENCE = 0.95
 
@@ -58,34 +58,6 @@ def compare(request: Request, records: Records) -> dict[str, Any]:
         },
         "areas": {name: _areas(name, request.against, records) for name in request.curves},
     }
-
-
-def time_axis(request: Request, records: Records) -> str:
-    """Key of the time that targets are measured in: `seconds` where every run has them, else that of the curves."""
-    names = [target.name for target in request.targets]
-    timed = all(
-        record.curve(name, "seconds") or not record.by_seed(name) for record in records.values() for name in names
-    )
-    return "seconds" if timed else request.against
-
-
-def times_to_target(record: RunRecord, target: Target, against: str) -> dict[int, TimeToTarget]:
-    """When each seed of a run reached a target.
-
-    Args:
-        record: The run.
-        target: The target.
-        against: Key of the time.
-
-    Returns:
-        By seed; empty where the run has no value of the series.
-    """
-    times = {}
-    for seed, curve in record.curve(target.name, against).items():
-        # a stable sort: of several values at one time, the order of logging stays
-        at, values = zip(*sorted(zip(*curve, strict=True), key=lambda point: point[0]), strict=True)
-        times[seed] = time_to_target(at, values, target.value, target.direction)
-    return times
 
 
 def _no_pair(proposed: Sequence[str], baselines: Sequence[str]) -> str:
@@ -134,8 +106,9 @@ def _with_tests(
     for name, test in tests.items():
         outcomes = [test(pair) for pair in pairs]
         holm = corrected([outcome.p_value for outcome in outcomes], "holm")
-        for entry, outcome, p_value in zip(told, outcomes, holm, strict=True):
-            entry[name] = asdict(outcome) | {"p_value_holm": p_value}
+        least = corrected([outcome.least_p_value for outcome in outcomes], "holm")
+        for entry, outcome, p_value, at_best in zip(told, outcomes, holm, least, strict=True):
+            entry[name] = asdict(outcome) | {"p_value_holm": p_value, "least_p_value_holm": at_best}
     return told
 
 
@@ -183,9 +156,6 @@ def _areas(name: str, against: str, records: Records) -> dict[str, Any]:
     told: dict[str, Any] = {"against": against, "budget": budget, "reason": reason, "runs": {}}
     if budget is not None and reason is None:
         for run_id, by_seed in curves.items():
-            areas = {
-                seed: area_under_curve(at, values, budget=budget, initial=None)
-                for seed, (at, values) in by_seed.items()
-            }
+            areas = {seed: area_under_curve(at, values, budget=budget) for seed, (at, values) in by_seed.items()}
             told["runs"][run_id] = asdict(summarize(areas)) | {"by_seed": areas}
     return told

@@ -100,8 +100,10 @@ def _evaluate(request: Request, call: Call, settings: Mapping[str, Any]) -> None
     for note in [*notes(values), *_disagreements(values, seeds)]:
         print(note, file=sys.stderr)
     with only_evaluation(folder):
-        for output in outputs:
-            write_whole(output.path, output.content())
+        # all of it before the first is written: what cannot be drawn leaves the earlier results as they are
+        contents = [(output.path, output.content()) for output in outputs]
+        for path, content in contents:
+            write_whole(path, content)
     _report([output.path for output in outputs], table, aggregated, compared)
     for name, criterion in decided.items():
         print(f"criterion {name}: {criterion['verdict']} ({criterion['why']})")
@@ -131,8 +133,10 @@ def _read_config(path: Path) -> dict[str, Any]:
             for name, section in sections.items()
         }
     except OSError as error:
-        raise ExperimentError(f"{path}: cannot be read ({error.strerror}); write it there.", status=2) from error
-    except (YAMLError, OmegaConfBaseException, UnicodeDecodeError) as error:
+        raise ExperimentError(f"{path}: cannot be read ({error.strerror or error}).", status=2) from error
+    except RecursionError as error:
+        raise ExperimentError(f"{path}: nested too deeply.", status=2) from error
+    except (YAMLError, OmegaConfBaseException, ValueError) as error:
         raise ExperimentError(f"{path}: {error}", status=2) from error
     if not isinstance(plain["wandb"], dict):
         raise ExperimentError(f"{path}: `wandb` is no section; write wandb.entity and wandb.project.", status=2)
@@ -177,7 +181,7 @@ def _report(paths: Sequence[Path], table: Table, aggregated: Mapping[str, Any], 
         told = f"{best['run_id']} ({best['value']:.6g})" if best else "none"
         print(f"best {kind} run by {aggregated['primary_metric']}: {told}")
     gap = aggregated["gap"]
-    print(f"gap: {'none' if gap is None else f'{gap:+.2f} %'}")
+    print(f"gap: {'none' if gap is None else f'{gap:+.2f} %'}{_selection(compared)}")
     if compared["reason"]:
         print(compared["reason"])
     for comparison in compared["metrics"][aggregated["primary_metric"]]["comparisons"]:
@@ -187,6 +191,13 @@ def _report(paths: Sequence[Path], table: Table, aggregated: Mapping[str, Any], 
         print(f"wrote {folder}: {', '.join(path.name for path in paths if path.parent == folder)}")
 
 
+def _selection(compared: Mapping[str, Any]) -> str:
+    """What a reader of the gap must know where the best runs were chosen among several."""
+    counts = {"proposed": len(compared["proposed"]), "baseline": len(compared["baselines"])}
+    several = [f"{count} {kind} runs" for kind, count in counts.items() if count > 1]
+    return f" (best of {' and best of '.join(several)}, chosen by these very values)" if several else ""
+
+
 def _comparison_line(comparison: Mapping[str, Any]) -> str:
     """Difference, interval and tests of one pair in a line."""
     who = f"{comparison['proposed']} against {comparison['baseline']}"
@@ -194,6 +205,8 @@ def _comparison_line(comparison: Mapping[str, Any]) -> str:
     if difference is None:
         return f"{who}: no difference ({comparison['effect']['reasons']['mean_difference']})"
     told = f"{who}: mean difference {difference:+.4g} over {comparison['effect']['n']} seeds"
+    alone = len(comparison["effect"]["unpaired"])
+    told += f" (without {alone} that one run has alone)" if alone else ""
     if interval["low"] is not None:
         told += f" [{interval['low']:+.4g}, {interval['high']:+.4g}]"
     for test in ("wilcoxon", "permutation"):
@@ -201,4 +214,6 @@ def _comparison_line(comparison: Mapping[str, Any]) -> str:
         if outcome["p_value"] is None:
             return f"{told}; no test ({outcome['reason']})"
         told += f"; {test} p = {outcome['p_value']:.3g} (Holm {outcome['p_value_holm']:.3g})"
+    if outcome["least_p_value_holm"] > 0.05:
+        told += f"; so few seeds cannot give less than Holm {outcome['least_p_value_holm']:.3g}"
     return told

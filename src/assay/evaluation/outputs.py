@@ -11,10 +11,10 @@ from matplotlib.figure import Figure
 
 from assay.evaluation import figures
 from assay.evaluation.aggregate import Values
-from assay.evaluation.comparison import time_axis, times_to_target
 from assay.evaluation.confusion import summed_confusion
 from assay.evaluation.records import RunRecord
 from assay.evaluation.request import Request
+from assay.evaluation.times import time_axis, times_to_target
 from assay.evaluation.writing import json_text
 
 Seeds = Mapping[str, Mapping[str, Mapping[int, float]]]

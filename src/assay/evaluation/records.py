@@ -16,6 +16,7 @@ Source = Literal["auto", "wandb", "local"]
 Curve = tuple[list[float], list[float]]
 
 # W&B and track.jsonl write these as strings, because JSON has no words for them
+_LARGEST = 1e150
 _NOT_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
 
@@ -26,11 +27,13 @@ def as_number(value: object) -> float | None:
         value: What stands in a row or a summary. `"NaN"`, `"Infinity"` and `"-Infinity"` are numbers here.
 
     Returns:
-        The number, which may be not finite; None for anything that is no number.
+        The number, which may be not finite; None for anything that is no number. A number beyond 1e150 counts as
+        infinite: the squares in its spread would be.
     """
-    if isinstance(value, str):
-        return _NOT_FINITE.get(value)
-    return float(value) if isinstance(value, int | float) else None
+    # called for every value of every row: the type that nearly all of them have comes first
+    if type(value) is not float and not isinstance(value, int | float):
+        return _NOT_FINITE.get(value) if isinstance(value, str) else None
+    return float(value) if not abs(value) > _LARGEST else math.copysign(math.inf, value > 0 or -1)
 
 
 @dataclass(frozen=True)
@@ -124,8 +127,17 @@ class RunRecord:
     def _rows_with(self, name: str) -> list[tuple[int, Mapping[str, Any]]]:
         """Rows that hold a series, with their seed. Rows without one count only where no row has one."""
         rows = [row for row in self.history if row.get(name) is not None]
-        seeded = [(int(row["seed"]), row) for row in rows if row.get("seed") is not None]
+        seeds = [row.get("seed") for row in rows]
+        if not all(type(seed) is int for seed in seeds):
+            seeds = [None if seed is None else self._seed(seed) for seed in seeds]
+        seeded = [(seed, row) for seed, row in zip(seeds, rows, strict=True) if seed is not None]
         return seeded or [(0, row) for row in rows]
+
+    def _seed(self, value: object) -> int:
+        number = as_number(value)
+        if number is None or not number.is_integer():
+            raise ExperimentError(f"{self.source}: a row has the seed {value!r:.40}, which is no whole number.")
+        return int(number)
 
 
 def one_value_a_position(curve: Curve) -> Curve:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from assay.evaluation.records import RunRecord
+from assay.evaluation.records import RunRecord, as_number
 from assay.runtime.errors import ExperimentError
 
 Direction = Literal["maximize", "minimize"]
@@ -116,10 +117,20 @@ def make_request(
         The request.
 
     Raises:
-        ExperimentError: A name stands twice, or a target's direction cannot be told.
+        ExperimentError: Something is not of its type, a name stands twice, or a target's direction cannot be told.
     """
     if isinstance(curves, str):
         raise ExperimentError(f"evaluate(curves={curves!r}): write a tuple of names, ({curves!r},).", status=2)
+    for metric in metrics:
+        if not isinstance(metric, Metric):
+            raise ExperimentError(f"evaluate({metric!r}, ...): write Metric({metric!r}, 'maximize').", status=2)
+    if not isinstance(curves, Sequence) or not all(isinstance(name, str) for name in curves):
+        raise ExperimentError(f"evaluate(curves={curves!r}): it takes a tuple of names.", status=2)
+    for word, name in {"against": against, "confusion": confusion}.items():
+        if not isinstance(name, str) and not (name is None and word == "confusion"):
+            raise ExperimentError(f"evaluate({word}={name!r}): it takes the name of a series.", status=2)
+    if not isinstance(targets or {}, Mapping):
+        raise ExperimentError(f"evaluate(targets={targets!r}): it takes values by the names of series.", status=2)
     for kind, keys in {"metric": [metric.name for metric in metrics], "curve": list(curves)}.items():
         twice = sorted({key for key in keys if keys.count(key) > 1})
         if twice:
@@ -130,19 +141,24 @@ def make_request(
 
 
 def _target(name: str, given: float | tuple[float, Direction], metrics: Sequence[Metric]) -> Target:
-    if isinstance(given, tuple):
-        metric = Metric(name, given[1])
-        return Target(name, float(given[0]), metric.direction)
+    value, said = (given[0], given[1:]) if isinstance(given, tuple) and given else (given, ())
+    number = as_number(value) if isinstance(value, int | float) else None
+    if number is None or not math.isfinite(number) or len(said) > 1:
+        raise ExperimentError(
+            f"evaluate(targets=...): {name!r} is to reach {given!r}; write a number, or (number, 'maximize').", status=2
+        )
+    if said:
+        return Target(name, number, Metric(name, said[0]).direction)
     directions = {metric.direction for metric in metrics if metric.name == name} or {
         metric.direction for metric in metrics if _without_stage(metric.name) == _without_stage(name)
     }
     if len(directions) != 1:
         raise ExperimentError(
-            f"evaluate(targets=...): does {name!r} rise or fall to {given}? "
-            f"Write {name!r}: ({given}, 'maximize') or ({given}, 'minimize').",
+            f"evaluate(targets=...): does {name!r} rise or fall to {value}? "
+            f"Write {name!r}: ({value}, 'maximize') or ({value}, 'minimize').",
             status=2,
         )
-    return Target(name, float(given), directions.pop())
+    return Target(name, number, directions.pop())
 
 
 def _without_stage(name: str) -> str:
@@ -182,7 +198,8 @@ def check_tracked(request: Request, records: Iterable[RunRecord]) -> None:
         )
     for record in records:
         for name in (*request.curves, *(target.name for target in request.targets)):
-            if record.by_seed(name) and not record.curve(name, request.against):
+            logged = any(as_number(row.get(name)) is not None for row in record.history)
+            if logged and not record.curve(name, request.against):
                 raise ExperimentError(
                     f"{record.run_id}: {name} is never logged in one row with {request.against}; log them together, "
                     f"tracker.log({{{request.against!r}: ..., {name!r}: ...}}), or pass another against=."

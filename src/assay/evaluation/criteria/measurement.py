@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -12,8 +13,10 @@ from numpy.typing import NDArray
 from assay.evaluation import statistics
 from assay.evaluation.criteria.section import Criterion, meant
 from assay.evaluation.records import RunRecord
+from assay.evaluation.request import Target
 from assay.evaluation.statistics import TimeToTarget
 from assay.evaluation.statistics.significance import Alternative, Significance
+from assay.evaluation.times import times_to_target
 
 Times = Mapping[int, TimeToTarget]
 Centre = Callable[[NDArray[Any]], NDArray[np.float64]]
@@ -135,16 +138,11 @@ def _of_values(criterion: Criterion, proposed: RunRecord, baseline: RunRecord) -
 
 def _of_times(criterion: Criterion, target: float, proposed: RunRecord, baseline: RunRecord) -> Measured:
     ids = (proposed.run_id, baseline.run_id)
-    times: list[dict[int, TimeToTarget]] = []
-    for record in (proposed, baseline):
-        curves = record.curve(criterion.series, criterion.against)
-        if not curves:
+    wanted = Target(criterion.series, target, criterion.score_direction or "maximize")
+    times = [times_to_target(record, wanted, criterion.against) for record in (proposed, baseline)]
+    for record, by_seed in zip((proposed, baseline), times, strict=True):
+        if not by_seed:
             return Measured(*ids, f"{record.run_id} did not log {criterion.series} with {criterion.against}.")
-        direction = criterion.score_direction or "maximize"
-        try:
-            times.append({s: statistics.time_to_target(*curve, target, direction) for s, curve in curves.items()})
-        except ValueError as error:
-            return Measured(*ids, f"{criterion.against} of {record.run_id} cannot be used: {error}.")
     shared = sorted(times[0].keys() & times[1].keys())
     ours, theirs = ({seed: side[seed] for seed in shared} for side in times)
     known: dict[str, Any] = {
@@ -233,7 +231,10 @@ def _size(criterion: Criterion, proposed: float, baseline: float, sign: int) -> 
         return gain, None
     if baseline == 0:
         return None, f"The baseline's {criterion.statistic} is zero, so that there is no relative improvement."
-    return gain / abs(baseline), None
+    relative = gain / abs(baseline)
+    if not math.isfinite(relative):
+        return None, f"The baseline's {criterion.statistic} is too close to zero for a relative improvement."
+    return relative, None
 
 
 def _worsened(criterion: Criterion, baseline: float, sign: int) -> float:

@@ -8,9 +8,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from assay.evaluation.request import Direction
 from assay.runtime.errors import ExperimentError
-
-Direction = Literal["maximize", "minimize"]
 
 _DIRECTIONS = ("maximize", "minimize")
 _MEASURES = ("relative", "absolute")

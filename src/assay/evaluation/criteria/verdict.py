@@ -10,8 +10,9 @@ from typing import Any, Literal, cast
 from assay.evaluation import statistics
 from assay.evaluation.criteria.measurement import Improvement, Measured, measured
 from assay.evaluation.criteria.pairing import PROPOSED, settings_of
-from assay.evaluation.criteria.section import Criterion, Direction, meant, wrong
+from assay.evaluation.criteria.section import Criterion, meant, wrong
 from assay.evaluation.records import RunRecord
+from assay.evaluation.request import Direction
 from assay.evaluation.statistics.significance import Significance
 
 Verdict = Literal["met", "not met", "undecidable"]
@@ -77,7 +78,8 @@ def _decide_one(criterion: Criterion, records: Sequence[RunRecord]) -> dict[str,
     numbers = [measured(criterion, by_id, proposed, baseline) for proposed, baseline in pairs]
     p_values = [n.significance.p_value if n.significance else None for n in numbers]
     corrected = statistics.corrected(p_values, criterion.correction)
-    best = statistics.corrected([_best_p_value(n) for n in numbers], criterion.correction)
+    least = [n.significance.least_p_value if n.significance else None for n in numbers]
+    best = statistics.corrected(least, criterion.correction)
     settings = [_setting(criterion, n, p, b) for n, p, b in zip(numbers, corrected, best, strict=True)]
     verdicts = [setting["verdict"] for setting in settings]
     verdict, why = _verdict_of(criterion, verdicts)
@@ -97,14 +99,6 @@ def _decide_one(criterion: Criterion, records: Sequence[RunRecord]) -> dict[str,
         "runs_in_no_setting": sorted(by_id.keys() - used),
         "criterion": asked,
     }
-
-
-def _best_p_value(m: Measured) -> float | None:
-    """The p-value that the test would give if all pairs were in favour of the proposed run; None without a test."""
-    test = m.significance
-    if test is None or test.p_value is None or test.test == "logrank":
-        return test.p_value if test else None
-    return (2.0 if test.alternative == "two-sided" else 1.0) / 2.0**test.n
 
 
 def _verdict_of(criterion: Criterion, verdicts: Sequence[str]) -> tuple[Verdict, str]:
@@ -200,6 +194,6 @@ def _significant(
     text = f"{criterion.test}: {label} is {corrected:.4g}, alpha is {criterion.alpha:g}."
     if corrected < criterion.alpha and test.sign < 0:
         return False, f"{text} The difference is in the wrong direction."
-    if test.test != "logrank" and best is not None and best >= criterion.alpha:
-        return None, f"{text} So few pairs cannot give less than {best:.4g}, whatever their values are."
+    if best is not None and best >= criterion.alpha:
+        return None, f"{text} So few seeds cannot give less than {best:.4g}, whatever their values are."
     return corrected < criterion.alpha, text

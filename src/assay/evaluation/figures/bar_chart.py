@@ -18,6 +18,7 @@ from assay.evaluation.figures.style import (
     look_of,
     new_figure,
     number,
+    number_angle,
     plain,
     run_axis,
     run_axis_width,
@@ -68,6 +69,7 @@ def draw_bar_chart(
                 textcoords="offset points",
                 ha="center",
                 va="top" if value < 0 else "bottom",
+                rotation=number_angle(len(values)),
                 fontsize=8,
                 fontweight="bold" if value == best else "normal",
             )
@@ -85,7 +87,7 @@ def draw_bar_chart(
     if any(top < 0 for top in tops):
         axes.axhline(0, color=INK, linewidth=0.8)
     axes.margins(y=0.14)
-    run_axis(axes, list(values))
+    run_axis(figure, axes, list(values))
     axes.set_ylabel(f"{plain(label)}\n({'higher' if higher_is_better else 'lower'} is better)")
     entries: dict[str, Artist] = {"value of the run (best in bold)": Patch(facecolor="#BBBBBB", edgecolor=MUTED)}
     if deviations:

@@ -17,6 +17,7 @@ from assay.evaluation.figures.style import (
     look_of,
     new_figure,
     number,
+    number_angle,
     plain,
     run_axis,
     run_axis_width,
@@ -86,11 +87,14 @@ def draw_box_plot(label: str, higher_is_better: bool, seeds: Mapping[str, Mappin
             textcoords="offset points",
             ha="center",
             va="bottom",
+            rotation=number_angle(len(seeds)),
             fontsize=8,
             zorder=6,
         )
     axes.margins(y=0.12)
-    run_axis(axes, list(seeds), [f"n = {len(finite(by_seed.values()))}" for by_seed in seeds.values()])
+    counts = [len(finite(by_seed.values())) for by_seed in seeds.values()]
+    alike = len(set(counts)) == 1
+    run_axis(figure, axes, list(seeds), None if alike else [f"n = {count}" for count in counts])
     axes.set_ylabel(f"{plain(label)}\n({'higher' if higher_is_better else 'lower'} is better)")
     entries: dict[str, Artist] = {}
     if boxes:
@@ -98,6 +102,6 @@ def draw_box_plot(label: str, higher_is_better: bool, seeds: Mapping[str, Mappin
         diamond = Line2D([], [], linestyle="", marker="D", color="white", markeredgecolor=INK, markersize=4.5)
         entries["mean"] = diamond
     dot = Line2D([], [], linestyle="", marker="o", color="#BBBBBB", markeredgecolor=INK, markersize=4)
-    entries["one seed"] = dot
+    entries[f"one seed (n = {counts[0]} in every run)" if alike else "one seed"] = dot
     legend_below(figure, list(entries.items()))
     return figure

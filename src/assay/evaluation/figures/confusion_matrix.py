@@ -40,7 +40,7 @@ def draw_confusion_matrix(
     axes.spines[:].set_visible(False)
     bar = figure.colorbar(image, ax=axes, shrink=0.85, label="share of the true class")
     bar.outline.set_visible(False)
-    long = classes > 8 or max(map(len, names)) > 6
+    long = max(map(len, names)) > (6 if classes <= 8 else 2)
     step = max(1, classes // 40)
     size = 8 if classes <= 16 else 6
     axes.set_xticks(range(0, classes, step), names[::step], fontsize=size)

@@ -13,13 +13,13 @@ from assay.evaluation.figures.style import (
     MUTED,
     house_style,
     legend_below,
+    legend_name,
     line_chart_width,
     look_of,
     new_figure,
     number,
     plain,
     position_axis,
-    wrapped,
 )
 from assay.evaluation.figures.summaries import mean_and_spread
 from assay.evaluation.records import Curve
@@ -40,11 +40,13 @@ def draw_curve_spread(label: str, curves: Mapping[str, Mapping[int, Curve]], aga
 
     Returns:
         The figure. The band is one sample standard deviation over the seeds; with more than six runs it is left out.
-        The last mean is written into the legend.
+        The last mean is written into the legend, and the number of seeds where it differs.
     """
     figure, (axes,) = new_figure(line_chart_width(len(curves)), 3.2)
     entries: list[tuple[str, Artist]] = []
     drawn: list[float] = []
+    counts = {len(by_seed) for by_seed in curves.values()}
+    alike = len(counts) == 1
     for slot, (run_id, by_seed) in enumerate(curves.items()):
         look = look_of(slot)
         positions, means, spreads = mean_and_spread(by_seed)
@@ -60,15 +62,14 @@ def draw_curve_spread(label: str, curves: Mapping[str, Mapping[int, Curve]], aga
         if len(curves) <= _BANDS and len(by_seed) > 1:
             middle, reach = np.array(means), np.array(spreads)
             axes.fill_between(positions, middle - reach, middle + reach, color=look.color, alpha=0.18, linewidth=0)
-        seeds = f"{len(by_seed)} seed" + ("" if len(by_seed) == 1 else "s")
-        entries.append((f"{wrapped(run_id, 34, 4)} ({seeds}; last {number(last)})", line))
+        seeds = "" if alike else f"{len(by_seed)} seed{'' if len(by_seed) == 1 else 's'}; "
+        entries.append((f"{legend_name(run_id, len(curves))} ({seeds}last {number(last)})", line))
         drawn += positions
     if not drawn:
         axes.text(0.5, 0.5, "no value to draw", transform=axes.transAxes, ha="center", va="center", color=MUTED)
     band = len(curves) <= _BANDS and any(len(by_seed) > 1 for by_seed in curves.values())
-    axes.set_title(
-        "mean of all seeds" + (", band: ± standard deviation" if band else ""), loc="left", color=MUTED, fontsize=8
-    )
+    mean = f"mean of {max(counts)} seeds a run" if alike and max(counts) > 1 else "mean of all seeds"
+    axes.set_title(mean + (", band: ± standard deviation" if band else ""), loc="left", color=MUTED, fontsize=8)
     axes.set_ylabel(plain(label))
     axes.margins(x=0.03)
     position_axis(axes, against, drawn)

@@ -51,7 +51,8 @@ def draw_heat_map(
     if higher_is_better is not None:
         bar.set_ticks([0.0, 1.0], labels=["worst", "best"])
     axes.set_xticks(range(len(columns)), [wrapped(name, 20, 2) for name in columns])
-    slant(axes)
+    if max(map(len, columns), default=0) > 10:
+        slant(axes)
     axes.set_yticks(range(len(rows)), [wrapped(name, 34, 4) for name in rows])
     for row in range(len(rows)):
         for column in range(len(columns)):

@@ -87,7 +87,6 @@ def _draw_panel(axes: Axes, curves: Mapping[int, Curve], color: str) -> None:
         textcoords="offset points",
         va="center",
         fontsize=8,
-        fontweight="bold",
         color=color,
         annotation_clip=False,
     )

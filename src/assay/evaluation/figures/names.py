@@ -6,6 +6,9 @@ import re
 
 from assay.runtime.errors import ExperimentError
 
+# file systems take 255 bytes; while it is written, a file's name has a few more
+_LONGEST = 240
+
 
 class FigureNames:
     """Gives out file names and refuses the second of two that would be one file.
@@ -42,6 +45,10 @@ class FigureNames:
         return self._claim("_".join(["comparison", *map(safe_topic, parts)]) + ".pdf", " of ".join(parts))
 
     def _claim(self, name: str, meaning: str) -> str:
+        if len(name.encode()) > _LONGEST:
+            raise ExperimentError(
+                f"{name}: too long for the name of a file; track {meaning} under a shorter key.", status=2
+            )
         earlier = self._given.get(name.lower())
         if earlier is not None:
             raise ExperimentError(

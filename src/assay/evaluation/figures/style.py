@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import math
 import textwrap
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -31,6 +32,8 @@ HATCHES = ("", "//", "..", "\\\\", "xx", "++", "--", "oo")
 INK = "#222222"
 MUTED = "#777777"
 MISSING = "–"
+# more runs than this take slanted names, wider charts and shorter legends
+_UPRIGHT = 6
 
 _SETTINGS = {
     "font.family": "DejaVu Sans",  # comes with matplotlib: the same letters on every machine
@@ -158,24 +161,36 @@ def number(value: float | None) -> str:
     return text.replace("-", "−", 1) if value < 0 else text
 
 
-def run_axis(axes: Axes, run_ids: Sequence[str], notes: Sequence[str] | None = None) -> None:
-    """Writes run ids under the slots 0, 1, 2, ... of the horizontal axis, slanted where they would touch.
+def run_axis(figure: Figure, axes: Axes, run_ids: Sequence[str], notes: Sequence[str] | None = None) -> None:
+    """Writes run ids under the slots 0, 1, 2, ... of the horizontal axis, slanted where there are many.
 
     Args:
-        axes: The axes.
+        figure: The figure, which grows by what the texts take up.
+        axes: Its axes.
         run_ids: In the order of the slots.
         notes: A further line for each.
     """
-    slanted = len(run_ids) > 6 or (len(run_ids) > 1 and max(map(len, run_ids)) > 36)
-    labels = [wrapped(run_id, *((26, 4) if slanted else (14, 7))) for run_id in run_ids]
-    axes.set_xticks(
-        range(len(run_ids)),
-        [f"{label}\n{note}" for label, note in zip(labels, notes, strict=True)] if notes else labels,
+    slanted = len(run_ids) > _UPRIGHT
+    labels = [wrapped(run_id, *((30, 2) if slanted else (14, 7))) for run_id in run_ids]
+    if notes:
+        labels = [f"{label}\n{note}" for label, note in zip(labels, notes, strict=True)]
+    axes.set_xticks(range(len(run_ids)), labels)
+    lines, widest = (
+        max(label.count("\n") + 1 for label in labels),
+        max(len(text) for text in "\n".join(labels).split("\n")),
     )
     if slanted:
         slant(axes)
+        figure.set_figheight(figure.get_figheight() + 0.044 * widest)
+    else:
+        figure.set_figheight(figure.get_figheight() + 0.13 * (lines - 1))
     axes.set_xlim(-0.6, len(run_ids) - 0.4)
     axes.grid(False, axis="x")
+
+
+def number_angle(runs: int) -> float:
+    """Degrees by which the numbers above so many slots are turned, so that they do not touch."""
+    return 90.0 if runs > 24 else 0.0
 
 
 def slant(axes: Axes) -> None:
@@ -201,12 +216,17 @@ def position_axis(axes: Axes, name: str, positions: Sequence[float]) -> None:
 
 def run_axis_width(runs: int) -> float:
     """Width in inches of a figure with one slot for every run."""
-    return min(18.0, max(3.6, 1.1 + (1.05 if runs <= 6 else 0.62) * runs))
+    return min(18.0, max(3.6, 1.1 + (1.05 if runs <= _UPRIGHT else 0.62) * runs))
 
 
 def line_chart_width(runs: int) -> float:
     """Width in inches of a figure with one line for every run; many get room for a legend in two columns."""
-    return 5.6 if runs <= 6 else 8.2
+    return 5.6 if runs <= _UPRIGHT else 8.6
+
+
+def legend_name(run_id: str, runs: int) -> str:
+    """A run id as long as the legend below a line chart of so many runs takes it."""
+    return wrapped(run_id, 34, 4) if runs <= _UPRIGHT else wrapped(run_id, 28, 3)
 
 
 def legend_below(figure: Figure, entries: Sequence[tuple[str, Artist]]) -> None:
@@ -238,6 +258,28 @@ def pdf_bytes(figure: Figure) -> bytes:
         The file's content, without a date.
     """
     buffer = io.BytesIO()
-    with house_style():
+    with house_style(), _without_layout_tables(), warnings.catch_warnings():
+        # a letter that the font lacks is drawn as an empty box, which is told by itself
+        warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)
         figure.savefig(buffer, format="pdf", metadata={"Creator": "assay", "CreationDate": None, "ModDate": None})
     return buffer.getvalue()
+
+
+@contextmanager
+def _without_layout_tables() -> Iterator[None]:
+    """Embeds fonts without their tables for ligatures and kerning.
+
+    A PDF places every letter itself, and taking these tables apart is a third of the time that a figure takes. The list
+    is fontTools' own default, which matplotlib offers no way to: where it is no longer there, it only takes longer.
+    """
+    from fontTools.subset import Options  # type: ignore[import-untyped]
+
+    default = getattr(Options, "_drop_tables_default", None)
+    if default is None:
+        yield
+        return
+    Options._drop_tables_default = [*default, "GSUB", "GPOS", "GDEF", "MATH"]
+    try:
+        yield
+    finally:
+        Options._drop_tables_default = default

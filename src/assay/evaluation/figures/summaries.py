@@ -33,6 +33,6 @@ def mean_and_spread(curves: Mapping[int, Curve]) -> tuple[list[float], list[floa
     usable = {seed: one_value_a_position(curve) for seed, curve in curves.items() if curve[0]}
     if not usable:
         return [], [], []
-    mean = mean_curve(usable, initial=None)
+    mean = mean_curve(usable)
     spreads = [math.nan] * len(mean.grid) if mean.std is None else mean.std.tolist()
     return mean.grid.tolist(), mean.mean.tolist(), spreads

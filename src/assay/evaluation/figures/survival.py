@@ -14,6 +14,7 @@ from assay.evaluation.figures.style import (
     MUTED,
     house_style,
     legend_below,
+    legend_name,
     line_chart_width,
     look_of,
     new_figure,
@@ -53,7 +54,8 @@ def draw_survival(goal: str, times: Mapping[str, Mapping[int, TimeToTarget]], ag
         axes.plot(censored, heights, linestyle="", marker="|", markersize=11, markeredgewidth=1.4, color=INK, zorder=4)
         given_up = given_up or bool(censored)
         median = "not reached by half" if estimate.median is None else f"median {number(estimate.median)}"
-        label = f"{wrapped(run_id, 34, 4)} ({estimate.reached} of {estimate.n} seeds; {median})"
+        seeds = " seeds" if len(times) <= 6 else ""
+        label = f"{legend_name(run_id, len(times))} ({estimate.reached} of {estimate.n}{seeds}; {median})"
         shown = Line2D([], [], color=look.color, linestyle=look.line, marker=look.marker, markersize=3.5)
         entries.append((label, shown))
         drawn += at.tolist()

@@ -1,4 +1,4 @@
-"""Statistics over seeds. Importing this imports NumPy only; SciPy and statsmodels follow where they are used."""
+"""Statistics over seeds. Importing this imports NumPy only; SciPy follows where it is used."""
 
 from assay.evaluation.statistics.calibration import expected_calibration_error
 from assay.evaluation.statistics.censored import (

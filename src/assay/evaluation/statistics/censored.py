@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -11,11 +13,13 @@ from numpy.typing import NDArray
 
 from assay.evaluation.statistics.paired import sign_flip_test, signed_rank_test
 from assay.evaluation.statistics.pairs import pair
-from assay.evaluation.statistics.significance import Alternative, Significance, named
+from assay.evaluation.statistics.significance import Alternative, Significance, least, named
 
 Direction = Literal["maximize", "minimize"]
 # survival is a product of fractions; a half may come out as 0.5000000000000001
 _HALF = 0.5 + 1e-12
+# ten seeds against ten
+_ALL_DIVISIONS = 200_000
 
 
 @dataclass(frozen=True)
@@ -141,6 +145,12 @@ def log_rank(
 ) -> Significance:
     """Log-rank test of two groups of seeds, which need not be paired (Mantel 1966; SciPy's `logrank`).
 
+    The normal approximation finds differences too often in small groups: three seeds against three that are all faster
+    come out at 0.025, although every tenth division of the six is as extreme. Where all divisions into groups of these
+    sizes can be enumerated, the p-value is therefore their share with a difference between observed and expected
+    arrivals at least as large (Peto and Peto 1972, "Asymptotically efficient rank invariant test procedures"). This
+    takes for granted that seeds of both groups are given up alike, for example after as many epochs.
+
     Args:
         first: Time by seed.
         second: Time by seed.
@@ -172,9 +182,38 @@ def log_rank(
             )
     if reason is not None:
         return Significance("logrank", None, smaller, None, None, reason, alternative=alternative)
+    method = "normal approximation"
+    divisions = math.comb(len(first) + len(second), smaller)
+    if divisions <= _ALL_DIVISIONS:
+        method, p = "exact, all divisions into groups", _share_of_divisions(first, second, alternative)
     return Significance(
-        "logrank", "normal approximation", smaller, z, p, None, sign=int(np.sign(z)), alternative=alternative
+        test="logrank",
+        method=method,
+        n=smaller,
+        statistic=z,
+        p_value=p,
+        reason=None,
+        sign=int(np.sign(z)),
+        alternative=alternative,
+        least_p_value=least(divisions, alternative),
     )
+
+
+def _share_of_divisions(
+    first: Mapping[int, TimeToTarget], second: Mapping[int, TimeToTarget], alternative: Alternative
+) -> float:
+    """Share of all divisions into two groups of these sizes that are as extreme as the given one."""
+    times = [*first.values(), *second.values()]
+    t, reached = np.array([time.time for time in times]), np.array([time.reached for time in times])
+    arrivals = np.unique(t[reached])
+    hazards = [np.sum(reached & (t == at)) / np.sum(t >= at) for at in arrivals]
+    # expected minus observed arrivals of each seed: the sum over a group is larger where it takes longer
+    scores = np.concatenate(([0.0], np.cumsum(hazards)))[np.searchsorted(arrivals, t, side="right")] - reached
+    divisions = np.array(list(itertools.combinations(range(len(times)), len(first))))
+    sums, given = np.sum(scores[divisions], axis=1), np.sum(scores[: len(first)])
+    noise = 1e-9 * np.sum(np.abs(scores))
+    longer, shorter = float(np.mean(sums >= given - noise)), float(np.mean(sums <= given + noise))
+    return {"greater": longer, "less": shorter, "two-sided": min(1.0, 2 * min(longer, shorter))}[alternative]
 
 
 def censored_paired(

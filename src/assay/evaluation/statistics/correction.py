@@ -28,10 +28,12 @@ def corrected(p_values: Sequence[float | None], method: Correction) -> tuple[flo
             raise ValueError(f"a p-value is between 0 and 1, not {p}")
     if method not in ("none", "holm", "bonferroni"):
         raise ValueError(f"the correction is none, holm or bonferroni, not {method!r}")
-    if method == "none" or not known:
+    if method == "none":
         return tuple(p_values)
-
-    from statsmodels.stats.multitest import multipletests  # type: ignore[import-untyped]
-
-    values = iter(multipletests(known, method=method)[1].tolist())
-    return tuple(None if p is None else float(next(values)) for p in p_values)
+    tests, reached = len(known), 0.0
+    by_p: dict[float, float] = {}
+    for rank, p in enumerate(sorted(known)):
+        # the smallest of equal p-values is met first, and its factor, the largest, holds for all of them
+        reached = max(reached, min(1.0, p * (tests - rank if method == "holm" else tests)))
+        by_p.setdefault(p, reached)
+    return tuple(None if p is None else by_p[p] for p in p_values)

@@ -16,7 +16,7 @@ class MeanCurve:
     """Mean and spread of curves over seeds on a common grid.
 
     Attributes:
-        grid: Times, shape (points,).
+        grid: All times of all seeds, shape (points,).
         mean: Mean over seeds, shape (points,).
         std: Standard deviation over seeds (n - 1), shape (points,); None for one seed.
         n: Number of seeds.
@@ -29,7 +29,7 @@ class MeanCurve:
 
 
 def step_values(
-    times: Sequence[float], scores: Sequence[float], at: Sequence[float] | NDArray[np.float64], *, initial: float | None
+    times: Sequence[float], scores: Sequence[float], at: Sequence[float] | NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """A curve's value at given times: the newest score logged at or before each.
 
@@ -37,31 +37,29 @@ def step_values(
         times: Times of the scores, not descending, at least one. Of several scores at one time the last counts.
         scores: Scores, as many.
         at: Times to read at, shape (points,).
-        initial: The value before the first score; None: the first score.
 
     Returns:
-        The values, shape (points,). After the last score the curve keeps it.
+        The values, shape (points,). Before the first score the curve has that one, after the last it keeps it.
 
     Raises:
         ValueError: There is no point, the lengths differ, a time is not finite, or times descend.
     """
     t, s = _checked(times, scores)
     place = np.searchsorted(t, np.asarray(at, dtype=np.float64), side="right") - 1
-    before = float(s[0]) if initial is None else initial
-    return np.where(place >= 0, s[np.maximum(place, 0)], before)
+    return s[np.maximum(place, 0)]
 
 
-def area_under_curve(times: Sequence[float], scores: Sequence[float], *, budget: float, initial: float | None) -> float:
+def area_under_curve(times: Sequence[float], scores: Sequence[float], *, budget: float) -> float:
     """Area under a score's step function from time 0 to a budget, divided by the budget: the mean score over time.
 
     The curve is right-continuous: it takes a score at the time at which it was logged and keeps it until the next
-    one, and the last one until the budget. What was logged after the budget does not count.
+    one, and the last one until the budget. Before the first score it has that one. What was logged after the budget
+    does not count.
 
     Args:
         times: Times of the scores, at least 0, not descending, at least one.
         scores: Scores, as many.
         budget: The end of the time that counts, above 0, in the unit of `times`.
-        initial: The value before the first score, for example chance level; None: the first score.
 
     Returns:
         The area over the budget; not a number where a score that counts is not.
@@ -78,22 +76,20 @@ def area_under_curve(times: Sequence[float], scores: Sequence[float], *, budget:
     inside = t < budget
     starts = np.concatenate(([0.0], t[inside]))
     widths = np.diff(np.concatenate((starts, [budget])))
-    values = np.concatenate(([s[0] if initial is None else initial], s[inside]))
+    values = np.concatenate((s[:1], s[inside]))
     # a score that held for no time does not count, even where it is not finite
     return float(np.sum(values[widths > 0] * widths[widths > 0]) / budget)
 
 
-def mean_curve(curves: Mapping[int, Curve], *, initial: float | None, grid: Sequence[float] | None = None) -> MeanCurve:
+def mean_curve(curves: Mapping[int, Curve]) -> MeanCurve:
     """Mean and spread over seeds of step functions.
 
     Args:
         curves: Times and scores by seed, as for `step_values`; at least one seed. A seed that stops early keeps its
-            last score.
-        initial: The value before a seed's first score; None: its first score.
-        grid: Times to read at; None: all times of all seeds.
+            last score, and one that starts late has its first before.
 
     Returns:
-        The mean and the spread at every time of the grid; not a number where a seed's score is not.
+        The mean and the spread at every time of any seed; not a number where a seed's score is not.
 
     Raises:
         ValueError: There is no seed, or a curve is not well-formed.
@@ -101,8 +97,8 @@ def mean_curve(curves: Mapping[int, Curve], *, initial: float | None, grid: Sequ
     if not curves:
         raise ValueError("a mean curve needs at least one seed")
     checked = [_checked(times, scores) for times, scores in curves.values()]
-    points = np.unique(np.concatenate([t for t, _ in checked])) if grid is None else np.asarray(grid, dtype=np.float64)
-    values = np.stack([step_values(times, scores, points, initial=initial) for times, scores in curves.values()])
+    points = np.unique(np.concatenate([t for t, _ in checked]))
+    values = np.stack([step_values(times, scores, points) for times, scores in curves.values()])
     std = np.std(values, axis=0, ddof=1) if len(values) > 1 else None
     return MeanCurve(grid=points, mean=np.mean(values, axis=0), std=std, n=len(values))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import statistics
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,7 +15,7 @@ from numpy.typing import NDArray
 from assay.evaluation.statistics.pairs import pair
 
 Array = NDArray[Any]
-Measure = Literal["mean_difference", "median_difference", "relative_median_reduction"]
+Measure = Literal["mean_difference", "median_difference"]
 
 
 @dataclass(frozen=True)
@@ -24,10 +26,8 @@ class Effect:
         n: Number of pairs.
         mean_difference: Mean of the paired differences.
         median_difference: Median of the paired differences.
-        relative_median_reduction: (median(second) - median(first)) / |median(second)|: 0.2 where the first group's
-            median is a fifth lower.
         cohens_dz: Mean difference over the standard deviation of the differences (Cohen 1988, "Statistical power
-            analysis", d'z).
+            analysis", d'z), without a correction for few pairs.
         rank_biserial: Matched-pairs rank-biserial correlation, (R+ - R-) / (R+ + R-) with R the sums of the ranks of
             the absolute differences, zeros left out (Kerby 2014, "The simple difference formula"); in [-1, 1].
         cliffs_delta: P(first > second) - P(first < second) over all pairs of values, ignoring the pairing (Cliff 1993,
@@ -40,7 +40,6 @@ class Effect:
     n: int
     mean_difference: float | None
     median_difference: float | None
-    relative_median_reduction: float | None
     cohens_dz: float | None
     rank_biserial: float | None
     cliffs_delta: float | None
@@ -83,13 +82,12 @@ def paired_effect(first: Mapping[int, float], second: Mapping[int, float]) -> Ef
         names = (
             "mean_difference",
             "median_difference",
-            "relative_median_reduction",
             "cohens_dz",
             "rank_biserial",
             "cliffs_delta",
         )
         reasons = dict.fromkeys(names, pairs.obstacle)
-        return Effect(len(pairs.seeds), None, None, None, None, None, None, reasons, pairs.unpaired, pairs.not_finite)
+        return Effect(len(pairs.seeds), None, None, None, None, None, reasons, pairs.unpaired, pairs.not_finite)
     differences = pairs.differences
     reasons = {}
     dz = cohens_dz(differences)
@@ -100,17 +98,10 @@ def paired_effect(first: Mapping[int, float], second: Mapping[int, float]) -> Ef
     biserial = rank_biserial(differences)
     if biserial is None:
         reasons["rank_biserial"] = "All differences are zero."
-    baseline = float(np.median(pairs.second))
-    reduction = None
-    if baseline == 0:
-        reasons["relative_median_reduction"] = "The second group's median is zero."
-    else:
-        reduction = (baseline - float(np.median(pairs.first))) / abs(baseline)
     return Effect(
         n=len(differences),
         mean_difference=float(np.mean(differences)),
         median_difference=float(np.median(differences)),
-        relative_median_reduction=reduction,
         cohens_dz=dz,
         rank_biserial=biserial,
         cliffs_delta=float(np.mean(np.sign(np.subtract.outer(pairs.first, pairs.second)))),
@@ -124,7 +115,9 @@ def cohens_dz(differences: NDArray[np.float64]) -> float | None:
     """Mean of differences over their standard deviation (n - 1); None where that is zero or not defined."""
     if len(differences) < 2 or np.all(differences == differences[0]):
         return None
-    return float(np.mean(differences) / np.std(differences, ddof=1))
+    # exact also where squares of tiny differences are no longer numbers
+    values: list[float] = differences.tolist()
+    return statistics.fmean(values) / statistics.stdev(values)
 
 
 def rank_biserial(differences: NDArray[np.float64]) -> float | None:
@@ -163,21 +156,14 @@ def bootstrap_interval(
     pairs = pair(first, second)
     if pairs.obstacle is not None:
         return Interval(None, None, confidence, None, pairs.obstacle)
-    a, b, differences = pairs.first, pairs.second, pairs.differences
+    differences = pairs.differences
     formulas: dict[str, Callable[[Array], Array]] = {
         "mean_difference": lambda drawn: np.mean(differences[drawn], axis=-1),
         "median_difference": lambda drawn: np.median(differences[drawn], axis=-1),
-        "relative_median_reduction": lambda drawn: _reduction(
-            np.median(a[drawn], axis=-1), np.median(b[drawn], axis=-1)
-        ),
     }
     return interval_over_pairs(
         formulas[measure], len(pairs.seeds), confidence=confidence, resamples=resamples, seed=seed
     )
-
-
-def _reduction(first: Array, second: Array) -> Array:
-    return np.where(second == 0, np.nan, (second - first) / np.abs(second))
 
 
 def interval_over_pairs(
@@ -190,6 +176,9 @@ def interval_over_pairs(
 ) -> Interval:
     """Confidence interval of any statistic of pairs: BCa (Efron 1987), or percentiles where BCa is not defined.
 
+    Samples of the pairs never reach beyond the pairs themselves. A median lies outside all of n symmetric differences
+    with a probability of 2 / 2^n, so that no such interval can hold it in 95 % of cases before there are six pairs.
+
     Args:
         statistic: Takes indices of drawn pairs, shape (samples, pairs), and gives the statistic, shape (samples,): not
             a number where it is not defined; it may be infinite, as order is what counts.
@@ -199,12 +188,15 @@ def interval_over_pairs(
         seed: Seed of the drawing.
 
     Returns:
-        The interval, or why there is none: fewer than two pairs, or samples on which the statistic is not defined.
+        The interval, or why there is none: too few pairs for the confidence level, samples on which the statistic is
+        not defined, or samples that all give the same value.
     """
     from scipy import stats
 
-    if n < 2:
-        return Interval(None, None, confidence, None, "A bootstrap interval needs at least two pairs.")
+    fewest = max(2, math.ceil(1 - math.log2(1 - confidence) - 1e-9))
+    if n < fewest:
+        reason = f"A bootstrap interval of {confidence:.0%} needs at least {fewest} pairs."
+        return Interval(None, None, confidence, None, reason)
 
     def of_drawn(drawn: Array, axis: int = -1) -> Array:
         return statistic(np.moveaxis(drawn, axis, -1))
@@ -224,6 +216,10 @@ def interval_over_pairs(
         )
         if np.any(np.isnan(outcome.bootstrap_distribution)):
             reason = "The statistic is not defined on some of the bootstrap samples."
+            return Interval(None, None, confidence, None, reason)
+        lowest, highest = np.min(outcome.bootstrap_distribution), np.max(outcome.bootstrap_distribution)
+        if np.isclose(lowest, highest, rtol=1e-12, atol=0):
+            reason = "All bootstrap samples give the same value, which says nothing about its uncertainty."
             return Interval(None, None, confidence, None, reason)
         low, high = outcome.confidence_interval
         if np.isfinite(low) and np.isfinite(high):

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assay.evaluation.statistics.pairs import Pairs, pair
-from assay.evaluation.statistics.significance import Alternative, Significance
+from assay.evaluation.statistics.significance import Alternative, Significance, least
 
 # SciPy's own limits (scipy.stats.wilcoxon, method="auto"): the exact distribution knows no ties; with ties all signs
 # are tried out while there are few
@@ -108,6 +108,7 @@ def signed_rank_test(differences: NDArray[np.float64], alternative: Alternative 
         reason=None,
         sign=int(np.sign(np.sum(np.sign(ranked) * ranks))),
         alternative=alternative,
+        least_p_value=least(2 ** len(differences), alternative),
         zeros=len(differences) - len(ranked),
     )
 
@@ -156,6 +157,7 @@ def sign_flip_test(
         reason=None,
         sign=int(np.sign(outcome.statistic)),
         alternative=alternative,
+        least_p_value=least(flips, alternative),
         zeros=int(np.sum(differences == 0)),
     )
 

@@ -24,6 +24,7 @@ class Significance:
         zeros: Number of pairs without a difference.
         unpaired: Seeds that only one of the two groups has, which the test leaves out.
         not_finite: Seeds with a value that is not finite; where there is one, there is no test.
+        least_p_value: What so few seeds give at best, whatever their values are; None where there is no p-value.
     """
 
     test: str
@@ -37,6 +38,12 @@ class Significance:
     zeros: int = 0
     unpaired: tuple[int, ...] = ()
     not_finite: tuple[int, ...] = ()
+    least_p_value: float | None = None
+
+
+def least(patterns: int, alternative: Alternative) -> float:
+    """The smallest p-value of a test that counts patterns: one of them, two-sided two, is as extreme as can be."""
+    return (2.0 if alternative == "two-sided" else 1.0) / patterns
 
 
 def named(seeds: tuple[int, ...]) -> str:

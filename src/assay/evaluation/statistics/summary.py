@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -56,12 +57,13 @@ def summarize(values: Mapping[int, float]) -> Summary:
     if not_finite:
         reason = f"{len(not_finite)} of {len(values)} values are not finite ({named(not_finite)})."
         return Summary(len(values), not_finite=not_finite, reason=reason)
-    array = np.array(list(values.values()), dtype=np.float64)
+    listed = list(values.values())
+    array = np.array(listed, dtype=np.float64)
     first, median, third = (float(quantile) for quantile in np.quantile(array, [0.25, 0.5, 0.75]))
     return Summary(
         n=len(array),
-        mean=float(np.mean(array)),
-        std=float(np.std(array, ddof=1)) if len(array) > 1 else None,
+        mean=statistics.fmean(listed),
+        std=statistics.stdev(listed) if len(listed) > 1 else None,
         median=median,
         quartile_1=first,
         quartile_3=third,

@@ -85,6 +85,7 @@ FAULTS = [
     ("dropout", "{type: unifrom, low: 0, high: 1}", ["'unifrom'", "did you mean uniform?"]),
     ("dropout", "{type: LogUniform, low: 0.1, high: 1}", ["did you mean loguniform?"]),
     ("dropout", "{type: zipf, low: 0.1, high: 1}", ["'zipf': There are uniform"]),
+    ("dropout", "{type: [uniform], low: 0, high: 1}", ["unknown type ['uniform']"]),
     ("dropout", "{type: uniform, low: 0}", ["has no high"]),
     ("dropout", "{type: uniform}", ["has no high and no low"]),
     ("dropout", "{type: uniform, low: 0, high: 1, log: true}", ["has log", "high, low, step"]),
@@ -154,6 +155,18 @@ def test_one_key_under_two_names_is_a_fault():
 def test_an_empty_space_is_a_fault(space):
     with pytest.raises(ExperimentError, match="search_space is empty"):
         read_space(config(space))
+
+
+def test_so_are_none_and_one_that_is_no_mapping():
+    cfg = config({})
+    OmegaConf.set_struct(cfg, False)
+    del cfg.optuna.search_space
+    OmegaConf.set_struct(cfg, True)
+    with pytest.raises(ExperimentError, match="search_space is empty"):
+        read_space(cfg)
+    for space in (["dropout"], "dropout"):
+        with pytest.raises(ExperimentError, match="is not a mapping"):
+            read_space(config(space))
 
 
 def test_a_bound_may_be_an_interpolation():

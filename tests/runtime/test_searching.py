@@ -1,10 +1,14 @@
 """A search tries exactly what was asked for, goes on where it was left, and says in a line what keeps it from that."""
 
+import contextlib
+import errno
+import functools
+import gc
 import math
-import os
 import sqlite3
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +17,9 @@ from omegaconf import OmegaConf
 
 from assay.runtime.best_weights import NoFiniteScoreError
 from assay.runtime.errors import ExperimentError
+from assay.runtime.search_settings import read_settings
+from assay.runtime.search_storage import SearchStorage
+from assay.runtime.search_study import make_pruner
 from assay.runtime.searching import search
 
 SPACE = {
@@ -58,10 +65,34 @@ class Recorder:
         return self.scoring(cfg, report, len(self.tried) - 1)
 
 
-def run(cfg, tmp_path, objective=None, **others):
+@functools.cache
+def tables():
+    """A database with Optuna's empty tables, which take longer to make than a small search."""
+    import optuna
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "search.db"
+        optuna.storages.RDBStorage(f"sqlite:///{path}")
+        return path.read_bytes()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def quick_collection():
+    """A search collects garbage after each trial, which would look at every object of all test modules."""
+    tables()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
+def run(cfg, tmp_path, objective=None, *, prepared=True, **others):
     lines: list[str] = []
     given: dict[str, Any] = {"mode": "full", "say": lines.append, "sleep": refuse} | others
-    found = search(cfg, objective or Recorder(), folder=tmp_path / "proposed", **given)
+    folder = tmp_path / "proposed"
+    if prepared and not folder.exists() and "{" not in str(folder):
+        folder.mkdir(parents=True)
+        (folder / "search.db").write_bytes(tables())
+    found = search(cfg, objective or Recorder(), folder=folder, **given)
     return found, lines
 
 
@@ -75,8 +106,30 @@ def study(tmp_path):
     return optuna.load_study(study_name="proposed", storage=f"sqlite:///{tmp_path}/proposed/search.db")
 
 
+def database(tmp_path):
+    return tmp_path / "proposed" / "search.db"
+
+
+@contextlib.contextmanager
+def lock_held_elsewhere(path, byte):
+    """Another process that holds one lock of a worker."""
+    program = (
+        "import fcntl, sys; file = open(sys.argv[1], 'r+'); fcntl.lockf(file, fcntl.LOCK_EX, 1, int(sys.argv[2]))\n"
+        "print('held', flush=True); sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program, path, str(byte)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as holder:
+        assert holder.stdin is not None
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        yield
+        holder.stdin.close()
+
+
 def states(tmp_path):
-    return [trial.state.name for trial in study(tmp_path).trials]
+    with contextlib.closing(sqlite3.connect(database(tmp_path))) as connection:
+        return [state for (state,) in connection.execute("SELECT state FROM trials ORDER BY number")]
 
 
 class TestNothingToSearch:
@@ -92,7 +145,7 @@ class TestNothingToSearch:
     def test_the_configuration_comes_back_as_it_is(self, tmp_path, optuna, mode):
         cfg = config(**optuna)
 
-        found, lines = run(cfg, tmp_path, mode=mode)
+        found, lines = run(cfg, tmp_path, mode=mode, prepared=False)
 
         assert found.config is cfg
         assert (found.best, found.value, found.trials) == ({}, None, 0)
@@ -108,6 +161,7 @@ class TestNothingToSearch:
     def test_optuna_is_not_imported(self, tmp_path):
         program = (
             "import sys; from pathlib import Path; from omegaconf import OmegaConf\n"
+            "from assay.runtime.search_settings import read_settings\n"
             "from assay.runtime.searching import search\n"
             "space = {'a': {'type': 'uniform', 'low': 0.0, 'high': 1.0}}\n"
             "optuna = {'n_trials': 3, 'direction': 'minimize', 'search_space': space}\n"
@@ -115,14 +169,12 @@ class TestNothingToSearch:
             "search(cfg, None, folder=Path('x'), mode='trial')\n"
             "cfg.optuna.n_trials = 0\n"
             "search(cfg, None, folder=Path('x'), mode='full')\n"
+            "cfg.optuna.n_trials = 1\n"
+            "assert read_settings(cfg).n_trials == 1\n"
             "assert not {'optuna', 'torch', 'sqlalchemy'} & set(sys.modules)\n"
         )
 
         subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=True)
-
-    def test_a_trial_checks_the_space_all_the_same(self, tmp_path):
-        with pytest.raises(ExperimentError, match="nowhere"):
-            run(config(search_space={"nowhere": {"type": "int", "low": 0, "high": 1}}), tmp_path, mode="trial")
 
 
 @pytest.mark.parametrize(
@@ -140,30 +192,67 @@ class TestNothingToSearch:
         ({"metric": "accuracy"}, "optuna.metric is no setting"),
         ({"storage": 3}, "storage is 3"),
         ({"storage": "nonsense"}, "'nonsense', no address"),
-        ({"storage": "sqlite://"}, "in memory"),
-        ({"storage": "sqlite:///:memory:"}, "in memory"),
-        ({"storage": "sqlite:///{x}.db"}, "cannot be used"),
         ({"seed": "${nowhere}"}, "cannot be resolved"),
         ({"pruner": {"type": "medain"}}, "median, percentile, halving, none"),
         ({"pruner": "median"}, "write {type: ...}"),
+        ({"pruner": {"type": ["median"]}}, "write {type: ...}"),
         ({"pruner": {"type": "median", "warmup": 2}}, "optuna.pruner.warmup is unknown to median"),
         ({"pruner": {"type": "median", "warmup_steps": -2}}, "warmup_steps is -2"),
         ({"pruner": {"type": "median", "warmup_steps": 2.5}}, "warmup_steps is 2.5"),
         ({"pruner": {"type": "percentile"}}, "no percentile"),
-        ({"pruner": {"type": "percentile", "percentile": 101}}, "between 0 and 100"),
+        ({"pruner": {"type": "percentile", "percentile": 101}}, "percentile is 101: write a number from 0 to 100"),
         ({"pruner": {"type": "none", "warmup_steps": 1}}, "takes nothing more"),
+        ({"pruner": {"type": "median", "interval_steps": 0}}, "interval_steps is 0: write a whole number from 1"),
+        ({"pruner": {"type": "halving", "reduction_factor": 1}}, "reduction_factor is 1: write a whole number from 2"),
+        ({"search_space": {"nowhere": {"type": "int", "low": 0, "high": 1}}}, "nowhere"),
     ],
 )
-def test_wrong_settings_are_said_before_anything_runs(tmp_path, monkeypatch, optuna, words):
-    monkeypatch.chdir(tmp_path)
-    objective = Recorder()
-
+@pytest.mark.parametrize("mode", ["full", "trial"])
+def test_wrong_settings_are_said_before_anything_runs(tmp_path, mode, optuna, words):
     with pytest.raises(ExperimentError) as caught:
-        run(config(**optuna), tmp_path, objective)
+        run(config(**optuna), tmp_path, refuse, mode=mode, prepared=False)
 
     assert words in str(caught.value)
     assert caught.value.status == 2
-    assert objective.tried == []
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("storage", "words"),
+    [
+        ("sqlite://", "in memory"),
+        ("sqlite:///:memory:", "in memory"),
+        ("sqlite:///{x}.db", "cannot be used"),
+        ("nonsense://", "cannot be used"),
+        ("sqlite://a:b:c", "no address"),
+    ],
+)
+def test_a_storage_that_cannot_be_is_said_before_anything_runs(tmp_path, monkeypatch, storage, words):
+    monkeypatch.chdir(tmp_path)
+
+    with pytest.raises(ExperimentError, match=words) as caught:
+        run(config(storage=storage), tmp_path, refuse, prepared=False)
+
+    assert caught.value.status == 2
+
+
+@pytest.mark.parametrize(
+    "pruner",
+    [
+        {"type": "median", "startup_trials": 0, "warmup_steps": 0, "interval_steps": 1},
+        {"type": "percentile", "percentile": 100, "startup_trials": 0, "warmup_steps": 0, "interval_steps": 1},
+        {"type": "percentile", "percentile": 0.0},
+        {"type": "halving", "min_resource": 1, "reduction_factor": 2, "min_early_stopping_rate": 0},
+        {"type": "none"},
+    ],
+)
+def test_what_the_settings_allow_makes_a_pruner(pruner):
+    import optuna
+
+    settings = read_settings(config(pruner=pruner))
+
+    assert settings is not None
+    assert isinstance(make_pruner(settings), optuna.pruners.BasePruner)
 
 
 def test_a_section_that_is_no_mapping_is_a_fault(tmp_path):
@@ -229,7 +318,7 @@ class TestOneSearch:
 
     def test_values_stay_in_their_ranges(self, tmp_path):
         objective = Recorder()
-        run(config(n_trials=13), tmp_path, objective)
+        run(config(n_trials=12), tmp_path, objective)
 
         for lr, dropout, layers, batch_size in objective.tried:
             assert 1e-4 <= lr <= 1e-1
@@ -243,19 +332,21 @@ class TestOneSearch:
     def test_every_trial_is_seeded_by_its_slot_and_what_follows_is_too(self, tmp_path):
         first: list[int] = []
         second: list[int] = []
+        other: list[int] = []
 
         run(config(), tmp_path, seeding=first.append)
         run(config(), tmp_path, seeding=second.append)
+        run(config(seed=1, n_trials=1), tmp_path / "other", seeding=other.append)
 
-        assert len(set(first)) == 5
+        assert len({*first, *other}) == 7
         assert all(0 <= seed < 2**32 for seed in first)
         assert second == first[-1:]
 
     def test_the_study_is_named_by_the_run(self, tmp_path):
         import optuna
 
-        run(config(storage=f"sqlite:///{tmp_path}/all.db", n_trials=1), tmp_path, run_id="one")
-        run(config(storage=f"sqlite:///{tmp_path}/all.db", n_trials=1), tmp_path, run_id="two")
+        run(config(storage=f"sqlite:///{tmp_path}/all.db", n_trials=1), tmp_path, run_id="one", prepared=False)
+        run(config(storage=f"sqlite:///{tmp_path}/all.db", n_trials=1), tmp_path, run_id="two", prepared=False)
 
         assert sorted(optuna.get_all_study_names(f"sqlite:///{tmp_path}/all.db")) == ["one", "two"]
         assert not (tmp_path / "proposed").exists()
@@ -271,24 +362,24 @@ class TestPruning:
     @pytest.mark.parametrize(
         ("pruner", "pruned"),
         [
-            ("default", 2),
+            ("default", 1),
             (None, 0),
             ({"type": "none"}, 0),
-            ({"type": "median", "startup_trials": 1}, 6),
+            ({"type": "median", "startup_trials": 1}, 5),
             ({"type": "median", "startup_trials": 1, "warmup_steps": 9}, 0),
         ],
     )
     def test_trials_that_lag_behind_end_early_and_count(self, tmp_path, pruner, pruned):
-        cfg = config(n_trials=7, **({} if pruner == "default" else {"pruner": pruner}))
+        cfg = config(n_trials=6, **({} if pruner == "default" else {"pruner": pruner}))
         if pruner == "default":
             OmegaConf.set_struct(cfg, False)
             del cfg.optuna.pruner
 
         found, lines = run(cfg, tmp_path, Recorder(self.reporting))
 
-        assert states(tmp_path) == ["COMPLETE"] * (7 - pruned) + ["PRUNED"] * pruned
-        assert (found.trials, found.value) == (7, 0)
-        assert sum("pruned at step 0 with" in line for line in lines) == pruned
+        assert states(tmp_path) == ["COMPLETE"] * (6 - pruned) + ["PRUNED"] * pruned
+        assert (found.trials, found.value) == (6, 0)
+        assert sum("pruned, with" in line for line in lines) == pruned
 
 
 class TestWithoutAScore:
@@ -333,22 +424,36 @@ class TestErrors:
 
         return Recorder(scoring)
 
+    def beginning_elsewhere(self, tmp_path):
+        """A trial beyond the budget that a worker with a higher one runs on another machine."""
+        import optuna
+
+        begun = study(tmp_path).trials[0]
+        under_way = optuna.trial.create_trial(
+            state=optuna.trial.TrialState.RUNNING,
+            params=begun.params,
+            distributions=begun.distributions,
+            user_attrs={"slot": 12, "attempt": 1, "place": "elsewhere"},
+        )
+        study(tmp_path).add_trial(under_way)
+
     def test_an_error_names_its_trial_and_nothing_is_lost(self, tmp_path):
         undisturbed = Recorder()
-        expected, _ = run(config(n_trials=13), tmp_path / "whole", undisturbed)
+        expected, _ = run(config(n_trials=12), tmp_path / "whole", undisturbed)
         first, rest = self.failing(ZeroDivisionError("oh")), Recorder()
 
         with pytest.raises(ZeroDivisionError) as caught:
-            run(config(n_trials=13), tmp_path / "cut", first)
-        found, lines = run(config(n_trials=13), tmp_path / "cut", rest)
+            run(config(n_trials=12), tmp_path / "cut", first)
+        self.beginning_elsewhere(tmp_path / "cut")
+        found, lines = run(config(n_trials=12), tmp_path / "cut", rest)
 
         assert "trial 2 of the search" in caught.value.__notes__[0]
         assert f"dropout={first.tried[2][1]:.6g}" in caught.value.__notes__[0]
-        # the draws of the model of good values, after ten trials, are the same too
+        # the draws of the model of good values, after ten trials, are the same too, whatever is under way elsewhere
         assert first.tried[:2] + rest.tried == undisturbed.tried
-        assert (found.best, found.value, found.trials) == (expected.best, expected.value, 13)
+        assert (found.best, found.value, found.trials) == (expected.best, expected.value, 12)
         assert found.config == expected.config
-        assert "trial 2: failed; it is tried again" in lines
+        assert "trial 2: ended without a score; it is tried again (1 of 5)" in lines
 
     def test_it_is_tried_again_with_the_values_it_had_whatever_would_be_drawn_now(self, tmp_path):
         with pytest.raises(ValueError):
@@ -395,7 +500,7 @@ class TestErrors:
 
         assert (len(tried), len(set(tried))) == (5, 1)
         assert len(set(seeds)) == 1
-        assert sum("trial 0: failed; given up after 5 attempts" in line for line in lines) == 1
+        assert lines[-1].endswith("of 4 trials, 1 of them failed")
         assert (len(rest.tried), found.trials) == (3, 3)
 
 
@@ -416,9 +521,9 @@ class TestAnotherConfiguration:
         ],
     )
     def test_it_is_refused_with_what_differs(self, tmp_path, key, value, words):
-        run(config(), tmp_path)
+        run(config(n_trials=1), tmp_path)
         before = states(tmp_path)
-        cfg = config()
+        cfg = config(n_trials=1)
         OmegaConf.update(cfg, key, value, merge=False)
         objective = Recorder()
 
@@ -431,11 +536,11 @@ class TestAnotherConfiguration:
         assert states(tmp_path) == before
 
     def test_where_results_lie_and_what_is_searched_may_change(self, tmp_path):
-        run(config(), tmp_path)
-        cfg = config()
+        run(config(n_trials=1), tmp_path)
+        cfg = config(n_trials=1)
         cfg.results_dir, cfg.dropout, cfg.device = "elsewhere", 0.3, "cpu"
 
-        assert run(cfg, tmp_path, Recorder(None))[0].trials == 4
+        assert run(cfg, tmp_path, Recorder(None))[0].trials == 1
 
     def test_more_trials_go_on_and_fewer_end_at_once(self, tmp_path):
         undisturbed, first, rest = Recorder(), Recorder(), Recorder()
@@ -466,7 +571,7 @@ class TestStorage:
         path.parent.mkdir()
         path.write_bytes(content)
 
-        with pytest.raises(ExperimentError, match=r"search\.db is (not a database|damaged)"):
+        with pytest.raises(ExperimentError, match=r"search\.db is damaged"):
             run(config(), tmp_path)
 
         assert path.read_bytes() == content
@@ -549,7 +654,7 @@ class TestStorage:
         rest = Recorder()
         found, _ = run(config(n_trials=3), tmp_path, rest)
 
-        assert "cannot go on" in done.stdout
+        assert "cannot go on" in done.stdout, done.stdout
         assert len(done.stdout.splitlines()) == 1
         assert found.trials >= 3
 
@@ -557,9 +662,8 @@ class TestStorage:
 class TestOtherWorkers:
     """Other workers' trials, as they lie in the storage."""
 
-    def left(self, tmp_path, attributes, beat=None):
-        """A search of four trials whose second is still running."""
-        import optuna
+    def left(self, tmp_path, place=None, beat=None):
+        """A search of four trials whose second is still running, as a worker on this machine left it, or on another."""
 
         def stop(cfg, report, number):
             if number == 1:
@@ -568,26 +672,23 @@ class TestOtherWorkers:
 
         with pytest.raises(KeyboardInterrupt):
             run(config(), tmp_path, Recorder(stop))
-        with sqlite3.connect(tmp_path / "proposed" / "search.db") as connection:
+        with contextlib.closing(sqlite3.connect(database(tmp_path))) as connection, connection:
             connection.execute("UPDATE trials SET state = 'RUNNING', datetime_complete = NULL WHERE number = 1")
-            [[trial]] = connection.execute("SELECT trial_id FROM trials WHERE number = 1").fetchall()
-            connection.execute("DELETE FROM trial_user_attributes WHERE trial_id = ? AND key = 'worker'", [trial])
+            if place is not None:
+                connection.execute(
+                    "UPDATE trial_user_attributes SET value_json = ? WHERE trial_id = 2 AND key = 'place'", [place]
+                )
             if beat is not None:
                 connection.execute(
-                    "UPDATE trial_heartbeats SET heartbeat = datetime('now', ?) WHERE trial_id = ?", [beat, trial]
+                    "UPDATE trial_heartbeats SET heartbeat = datetime('now', ?) WHERE trial_id = 2", [beat]
                 )
-        if attributes is not None:
-            storage = optuna.storages.RDBStorage(f"sqlite:///{tmp_path}/proposed/search.db")
-            storage.set_trial_user_attr(trial, "worker", attributes)
 
-    @staticmethod
-    def here():
-        from assay.runtime.searching import _this_process
-
-        return _this_process()
-
-    def test_one_that_no_process_signed_is_tried_again_once(self, tmp_path):
-        self.left(tmp_path, None)
+    @pytest.mark.parametrize("signed", [True, False])
+    def test_one_whose_lock_went_with_its_process_is_tried_again_once(self, tmp_path, signed):
+        self.left(tmp_path)
+        if not signed:
+            with contextlib.closing(sqlite3.connect(database(tmp_path))) as connection, connection:
+                connection.execute("DELETE FROM trial_user_attributes WHERE trial_id = 2 AND key = 'place'")
 
         found, lines = run(config(), tmp_path)
 
@@ -595,15 +696,8 @@ class TestOtherWorkers:
         assert states(tmp_path) == ["COMPLETE", "FAIL", "COMPLETE", "COMPLETE", "COMPLETE"]
         assert sum("it is tried again" in line for line in lines) == 1
 
-    def test_one_of_a_process_number_that_was_given_again_is_tried_again(self, tmp_path):
-        self.left(tmp_path, {**self.here(), "pid": os.getppid(), "started": "1"})
-
-        assert run(config(), tmp_path)[0].trials == 4
-
-    def test_one_of_a_living_process_is_waited_for(self, tmp_path):
-        from assay.runtime.searching import _started
-
-        self.left(tmp_path, {**self.here(), "pid": os.getppid(), "started": _started(os.getppid())})
+    def test_one_whose_process_holds_its_lock_is_waited_for(self, tmp_path):
+        self.left(tmp_path)
         waits = []
 
         def sleep(seconds):
@@ -611,7 +705,8 @@ class TestOtherWorkers:
             if len(waits) == 2:
                 study(tmp_path).tell(1, 99.0)
 
-        found, lines = run(config(), tmp_path, sleep=sleep)
+        with lock_held_elsewhere(tmp_path / "proposed" / "search.db.lock", 2):
+            found, lines = run(config(), tmp_path, sleep=sleep)
 
         assert (found.value, found.trials) == (99.0, 4)
         assert states(tmp_path) == ["COMPLETE"] * 4
@@ -620,7 +715,7 @@ class TestOtherWorkers:
 
     @pytest.mark.parametrize(("beat", "dead"), [("-10 seconds", False), ("-1000 seconds", True)])
     def test_the_heartbeat_decides_for_another_machine(self, tmp_path, beat, dead):
-        self.left(tmp_path, {**self.here(), "host": "elsewhere", "place": "elsewhere"}, beat)
+        self.left(tmp_path, '"elsewhere"', beat)
         waits = []
 
         def sleep(seconds):
@@ -636,7 +731,7 @@ class TestOtherWorkers:
     def test_a_worker_is_heard_of_again_and_again_while_its_trial_runs(self, tmp_path, monkeypatch):
         import threading
 
-        monkeypatch.setattr("assay.runtime.searching._HEARTBEAT_SECONDS", 0.01)
+        monkeypatch.setattr("assay.runtime.search_worker.HEARTBEAT_SECONDS", 0.01)
 
         def beaten(cfg, report, number):
             for _ in range(3):
@@ -671,6 +766,67 @@ class TestOtherWorkers:
 
         assert any("trial 1: taken for dead by another worker" in line for line in lines)
         assert (found.trials, len(states(tmp_path))) == (4, 5)
+
+    def test_a_trial_of_such_a_worker_ends_when_it_next_reports(self, tmp_path):
+        import optuna
+
+        def failed_meanwhile(cfg, report, number):
+            if number == 1:
+                study(tmp_path).tell(1, state=optuna.trial.TrialState.FAIL)
+                report(0.5, 0)
+                raise AssertionError("it went on")
+            return number
+
+        found, lines = run(config(), tmp_path, Recorder(failed_meanwhile))
+
+        assert any("trial 1: taken for dead by another worker" in line for line in lines)
+        assert (found.trials, states(tmp_path).count("PRUNED")) == (4, 0)
+
+    def test_one_that_diverged_is_tried_again(self, tmp_path):
+        import optuna
+
+        def failed_meanwhile(cfg, report, number):
+            if number == 1:
+                study(tmp_path).tell(1, state=optuna.trial.TrialState.FAIL)
+                return math.nan
+            return number
+
+        assert run(config(), tmp_path, Recorder(failed_meanwhile))[0].trials == 4
+
+    def test_one_on_a_server_that_is_not_signed_yet_has_time_to_sign(self, tmp_path, monkeypatch):
+        self.left(tmp_path, beat="-1000 seconds")
+        with contextlib.closing(sqlite3.connect(database(tmp_path))) as connection, connection:
+            connection.execute("DELETE FROM trial_user_attributes WHERE trial_id = 2 AND key = 'place'")
+        waits = []
+        opened = SearchStorage.__init__
+
+        def as_on_a_server(storage, address, folder):
+            opened(storage, address, folder)
+            storage.is_server = True
+
+        def sleep(seconds):
+            waits.append(seconds)
+            study(tmp_path).tell(1, 99.0)
+
+        monkeypatch.setattr(SearchStorage, "__init__", as_on_a_server)
+        found, _ = run(config(), tmp_path, sleep=sleep)
+
+        assert (found.value, found.trials, len(waits)) == (99.0, 4, 1)
+
+    def test_without_locks_a_heartbeat_decides_here_too(self, tmp_path, monkeypatch):
+        def refused(*_):
+            raise OSError(errno.ENOLCK, "no locks")
+
+        monkeypatch.setattr("assay.runtime.search_locks.fcntl.lockf", refused)
+        self.left(tmp_path)
+        waits = []
+
+        def sleep(seconds):
+            waits.append(seconds)
+            study(tmp_path).tell(1, 99.0)
+
+        assert run(config(), tmp_path, sleep=sleep)[0].value == 99.0
+        assert len(waits) == 1
 
     def test_what_two_workers_queued_twice_is_run_once(self, tmp_path):
         def queued_again(cfg, report, number):

@@ -115,7 +115,8 @@ def read_space(cfg: DictConfig) -> SearchSpace:
     from omegaconf.errors import OmegaConfBaseException
 
     try:
-        section = OmegaConf.to_container(cfg.optuna.search_space, resolve=True) if cfg.optuna.search_space else {}
+        given = cfg.optuna.get("search_space")
+        section = OmegaConf.to_container(given, resolve=True) if OmegaConf.is_config(given) else given or {}
     except OmegaConfBaseException as error:
         raise _fault(f"optuna.search_space cannot be resolved: {error}") from error
     if not isinstance(section, dict):
@@ -149,7 +150,7 @@ def _parameter(name: str, entry: object, leaves: _Leaves) -> Parameter:
         hint = f"; for a key inside {name}, write {name}.{inner}: {{...}}" if inner is not None else ""
         raise _fault(f"{at} has no type: give one of {', '.join(_TYPES)}{hint}")
     kind = entry["type"]
-    if kind not in _TYPES:
+    if kind not in tuple(_TYPES):
         near = difflib.get_close_matches(str(kind).lower(), _TYPES, 1, 0.5)
         hint = f"did you mean {near[0]}? " if near else ""
         raise _fault(f"{at} has the unknown type {kind!r}: {hint}There are {', '.join(_TYPES)}")

@@ -244,6 +244,15 @@ BROKEN = {
     # what cannot be compared
     "LIB001-7": (("src/evaluate.py", '"maximize")', '"max")'), "src/evaluate.py:4"),
     "LIB001-8": (("src/evaluate.py", 'targets={"val_accuracy"', 'targets={"train_loss"'), "src/evaluate.py:4"),
+    # a search that Optuna could not make
+    "LIB001-9": (
+        ("config/runs/proposed-a.yaml", "direction: maximize", "direction: maximise"),
+        "config/runs/proposed-a.yaml:8",
+    ),
+    "LIB001-10": (
+        ("config/runs/baseline-a.yaml", "  seed: 1\n", "  seed: 1\n  pruner: {type: middle}\n"),
+        "config/runs/baseline-a.yaml:10",
+    ),
     # the command's own words
     "CFG007": (("config/config.yaml", "results_dir: ???\n", ""), "config/config.yaml"),
 }

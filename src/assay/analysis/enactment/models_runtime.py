@@ -91,7 +91,7 @@ def _run_attribute(machine: Machine, name: str) -> object:
 @model(f"{RUN}.search")
 def _search(call: Call) -> object:
     from assay.runtime.errors import ExperimentError
-    from assay.runtime.search_space import read_space
+    from assay.runtime.search_settings import read_settings
 
     machine = call.machine
     running = machine.running
@@ -109,16 +109,17 @@ def _search(call: Call) -> object:
     if known and not trials:
         return running.config
     try:
-        space = read_space(config) if known else None
+        settings = read_settings(config) if known else None
     except ExperimentError as fault:
-        machine.emit("refused", call.node, **_refusal("search", str(fault), "optuna.search_space"))
-        space = None
-    if space is None:
+        machine.emit("refused", call.node, **_refusal("search", str(fault), "optuna"))
+        settings = None
+    if settings is None:
         # what is tried, and what comes out of it, is not known
         candidate = configurations.copied(running.config)
         configurations.shake(candidate.config)
         machine.search(objective, [candidate, External(REPORT)], call.node, False)
         return candidate
+    space = settings.space
     keys = {str(name): one.key for name, one in zip(config.optuna.search_space, space.parameters, strict=True)}
     for name, key in keys.items():
         machine.emit("suggest", call.node, name=name, positional=[], keywords={})

@@ -219,7 +219,7 @@ class RefusedStart(Rule):
             detail=said,
             frames=(Frame(one.file, one.line),),
             what={
-                "search": "the search space",
+                "search": "the search",
                 "track": "to track",
                 "launch": "to start a child",
                 "evaluate": "to compare",
@@ -251,8 +251,11 @@ def _place(project: Project, one: Seen, said: str) -> tuple[str, Place]:
     """What is to blame: a key of the configuration, or else the words that main passes on."""
     key = str(one.data["key"] or "")
     parts = key.split(".") if key else []
-    if key == "optuna.search_space" and (named := re.match(r"optuna\.search_space: ([^ ]+) ", said)):
-        parts.append(named.group(1))
+    if key == "optuna":
+        if named := re.match(r"optuna\.search_space: ([^ ]+) ", said):
+            parts = ["optuna", "search_space", named.group(1)]
+        elif named := re.match(r"optuna\.(\w+)", said):
+            parts = ["optuna", named.group(1)]
     config = project.yaml.get(project.contract.role("config") or "")
     runs = (
         [file for path, file in project.run_files.items() if path.rpartition("/")[2] == f"{one.runs[0]}.yaml"]

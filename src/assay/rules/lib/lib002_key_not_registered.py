@@ -52,7 +52,7 @@ def _files(*changes: tuple[str, str]) -> dict[str, str]:
         "src/main.py": _MAIN,
         "src/train.py": train,
         "config/config.yaml": "run: ???\nresults_dir: ???\nmode: ???\n",
-        "config/runs/a.yaml": "run_id: a\ntraining: {seeds: [1, 2], epochs: 2}\noptuna:\n  n_trials: 2\n"
+        "config/runs/a.yaml": "run_id: a\ntraining: {seeds: [1, 2], epochs: 2}\noptuna:\n  n_trials: 2\n  direction: maximize\n"
         "  search_space: {epochs: {type: int, low: 1, high: 2}}\n",
     }
 

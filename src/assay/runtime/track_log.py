@@ -131,8 +131,12 @@ class TrackLog:
         line |= {"config": plain_config(config), "series": list(series), "summary": list(summary)}
         self._append(_encode(line | {"wandb": dict(wandb)}))
 
-    def row(self, step: int, values: Mapping[str, Any]) -> None:
-        """Appends one row. `values` are as `plain_values` gives them, and are not changed afterwards."""
+    def row(self, step: int, values: Mapping[str, Any]) -> bool:
+        """Appends one row. `values` are as `plain_values` gives them, and are not changed afterwards.
+
+        Returns:
+            Whether it was written, and the rows before it; if not, it waits.
+        """
         if self._descriptor < 0:
             raise self._closed()
         self._rows.append((step, values))
@@ -145,6 +149,8 @@ class TrackLog:
                 # this row is for the caller to log again
                 del self._rows[-1:]
                 raise
+            return True
+        return False
 
     def flush(self) -> None:
         """Writes the rows that wait to be written together.

@@ -88,6 +88,7 @@ class Tracker:
         self._logged: set[str] = set()
         self._summarized: set[str] = set()
         self._kept: list[dict[str, Any]] = []
+        self._unsent: list[tuple[int, dict[str, Any]]] = []
         self._finished = False
         self._log: TrackLog | None = None
         self._wandb: WandbSession | None = None
@@ -142,14 +143,15 @@ class Tracker:
         step = self._row_count
         if self._log is None:
             self._kept.append(row)
+            is_written = False
         else:
-            self._log.row(step, row)
+            is_written = self._log.row(step, row)
         self._row_count = step + 1
         self._remember(row)
         if self._wandb is not None:
-            if self._wandb.lacks(step):
-                self._catch_up(step)
-            self._wandb.log(step, row)
+            self._unsent.append((step, row))
+            if is_written:
+                self._send()
 
     def summarize(self, values: Mapping[str, Any]) -> None:
         """Tracks final and best values; a later call adds to an earlier one.
@@ -167,6 +169,7 @@ class Tracker:
         plain = plain_values(values)
         if self._log is not None:
             self._log.summary(plain)
+            self._send()
         self._summarized |= plain.keys()
         if self._wandb is not None:
             self._wandb.summarize(plain)
@@ -229,6 +232,7 @@ class Tracker:
             self._recall(self._kept)
         else:
             self._log.rewind(rows)
+            self._unsent = [(step, row) for step, row in self._unsent if step < rows]
             self._recall(read_track(self._log.path).rows)
 
     def sync(self) -> None:
@@ -239,6 +243,7 @@ class Tracker:
         """
         if self._log is not None:
             self._log.sync()
+            self._send()
 
     def finish(self, status: Status = "complete") -> None:
         """Ends the run; leaving the context calls it. A second call does nothing.
@@ -262,7 +267,7 @@ class Tracker:
         finally:
             try:
                 if self._wandb is not None:
-                    self._catch_up(self._row_count)
+                    self._send()
                     self._wandb.finish(rows=self._row_count, failed=status == "failed")
             finally:
                 # the lock is held until W&B is through, so that no other process resumes the W&B run meanwhile
@@ -324,16 +329,17 @@ class Tracker:
         )
         self._say(self._wandb.told(reason))
 
-    def _catch_up(self, step: int) -> None:
-        """Sends W&B the rows before `step` that it does not have, from `track.jsonl`, which has them all."""
-        assert self._log is not None
-        assert self._wandb is not None
-        missing = self._wandb.lacks(step)
-        if missing:
-            self._log.flush()
-            rows = read_track(self._log.path).rows
-            for earlier in missing:
-                self._wandb.log(earlier, rows[earlier])
+    def _send(self) -> None:
+        """Sends W&B the rows that wait, after those before them that it does not have: `track.jsonl` has them all."""
+        rows, self._unsent = self._unsent, []
+        if self._wandb is None or self._log is None:
+            return
+        if missing := self._wandb.lacks(rows[0][0] if rows else self._row_count):
+            known = read_track(self._log.path).rows
+            for step in missing:
+                self._wandb.log(step, known[step])
+        for step, row in rows:
+            self._wandb.log(step, row)
 
     def _remember(self, row: Mapping[str, Any]) -> None:
         seed = row.get("seed", 0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from assay.runtime.call import read_call, run_ids
+from assay.runtime.call import quoted, read_call, run_ids
 from assay.runtime.errors import ExperimentError
 
 
@@ -94,3 +94,46 @@ def test_several_runs_may_be_swept_over(config):
 
 def test_run_ids_are_the_names_of_the_run_files(config):
     assert run_ids(config) == ["comparative-1-a", "proposed-a"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "out",
+        "../out",
+        "out dir",
+        "a=b",
+        "ünï",
+        "it's",
+        'say "so"',
+        "a\\b",
+        "a\\'b",
+        "end\\",
+        "a,b",
+        "a(1)",
+        "12",
+        "null",
+        "~b",
+        "#",
+    ],
+)
+def test_any_path_reaches_hydra_as_it_is(config, path):
+    parser = pytest.importorskip("hydra.core.override_parser.overrides_parser").OverridesParser.create()
+    [word] = [word for word in read_call(words(results_dir=path), config, "src.train").words if "results_dir=" in word]
+    assert parser.parse_override(word).value() == path
+    assert quoted(quoted(path)) == quoted(path)
+
+
+def test_a_run_may_have_any_name_that_a_file_can_have(config):
+    for name in ("prüfung 1", "a.v1.5", "2024"):
+        (config / "runs" / f"{name}.yaml").write_text("")
+    assert read_call(words(run="prüfung 1"), config, "src.train").words[0] == "+runs@_global_='prüfung 1'"
+    assert read_call(words(run="a.v1.5"), config, "src.train").words[0] == "+runs@_global_=a.v1.5"
+    swept = [*words(run="2024,proposed-a", results_dir="b,c"), "--multirun"]
+    assert read_call(swept, config, "src.train").words[0] == "+runs@_global_='2024',proposed-a"
+    assert "results_dir=b,c" in read_call(swept, config, "src.train").words
+
+
+def test_a_folder_under_the_home_is_found_where_no_shell_did_so(config, monkeypatch):
+    monkeypatch.setenv("HOME", "/home/somebody")
+    assert "results_dir=/home/somebody/out" in read_call(words(results_dir="~/out"), config, "src.train").words

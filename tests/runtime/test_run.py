@@ -297,3 +297,56 @@ def test_what_an_earlier_attempt_tracked_is_checked_and_not_tracked_again(undist
         with pytest.raises(ExperimentError, match="'los' was not registered"):
             tracker.log({"los": 1.0})
     assert tracked(tmp_path)[0] == []
+
+
+def around(run: Run, fail_at: str = "") -> None:
+    """Tracks rows before, within and after the loop over seeds, and stops where it is told to."""
+    with run.track(run._cfg, series=("loss", "score"), summary=()) as tracker:
+        tracker.log({"score": 1})
+        for seed in run.seeds(run._cfg.training.seeds):
+            model = torch.nn.Linear(1, 1)
+            for epoch in run.epochs(2, model=model):
+                tracker.log({"loss": epoch})
+                if fail_at == f"{seed} {epoch}":
+                    raise RuntimeError(fail_at)
+        tracker.log({"score": 2})
+        if fail_at == "end":
+            raise RuntimeError(fail_at)
+
+
+@pytest.mark.parametrize("moments", [[], ["0 0"], ["0 1"], ["1 0"], ["1 1"], ["end"], ["0 0", "1 0", "end", "end"]])
+def test_rows_before_and_after_the_loop_over_seeds_are_tracked_once(moments, tmp_path):
+    for moment in moments:
+        with pytest.raises(RuntimeError, match=moment):
+            around(run_of(tmp_path), moment)
+    around(run_of(tmp_path))
+    rows, _, status = tracked(tmp_path)
+    assert [row.get("score", row.get("loss")) for row in rows] == [1, 0, 1, 0, 1, 2]
+    assert [row.get("seed") for row in rows] == [None, 0, 0, 1, 1, None]
+    assert status == "complete"
+
+
+def test_without_a_loop_over_seeds_a_run_begins_anew(tmp_path):
+    for _ in range(2):
+        run = run_of(tmp_path)
+        with run.track(run._cfg, series=("loss",), summary=()) as tracker:
+            tracker.log({"loss": 1})
+    assert tracked(tmp_path)[0] == [{"loss": 1}]
+
+
+def test_a_second_loop_over_the_same_seeds_is_refused_instead_of_skipped(tmp_path):
+    run = run_of(tmp_path)
+    with run.track(run._cfg, series=("loss",), summary=()) as tracker:
+        for _ in run.seeds([0, 1]):
+            tracker.log({"loss": 1})
+        with pytest.raises(ExperimentError, match=r"seeds \[1\] had their turn"):
+            next(run.seeds([1, 2]))
+
+
+def test_rows_after_a_loop_over_seeds_that_was_left_have_no_seed(tmp_path):
+    run = run_of(tmp_path)
+    with run.track(run._cfg, series=("loss",), summary=()) as tracker:
+        for _ in run.seeds([0, 1]):
+            break
+        tracker.log({"loss": 1})
+    assert tracked(tmp_path)[0] == [{"loss": 1}]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -13,7 +14,11 @@ from assay.runtime.modes import MODES
 RUN_FOLDERS = ("runs", "run")
 # with these Hydra shows something and starts no run: https://hydra.cc/docs/1.3/advanced/hydra-command-line-flags/
 _SHOWING = ("--help", "-h", "--hydra-help", "--version", "--shell-completion", "-sc")
+_SWEEPING = ("--multirun", "-m")
 _GLOBAL = "@_global_"
+# what Hydra's parser of overrides takes for a text as it stands, and words that it takes for something else
+_BARE = re.compile(r"(?:[A-Za-z_/]|\.\.?/)[\w./+@%-]*", re.ASCII)
+_WORDS = frozenset({"null", "true", "false", "nan", "inf"})
 
 
 class Call(NamedTuple):
@@ -71,9 +76,28 @@ def read_call(words: Sequence[str], config: Path, program: str) -> Call:
     group = folders.pop()
     choice = f"+{group}{_GLOBAL}="
     place = words.index(given["run"][0])
-    chosen = f"{choice}{given['run'][0].partition('=')[2]}"
+    chosen = f"{choice}{_quoted_each(given['run'][0].partition('=')[2])}"
+    results = given["results_dir"][0].partition("=")[2]
+    if not ("," in results and any(word in _SWEEPING for word in words)):
+        results = quoted(str(Path(results).expanduser()) if results.startswith("~/") else results)
     # side by side: between flags, Hydra's parser takes overrides in one place only
-    return Call([*words[:place], chosen, *_own_settings(words, config), *words[place + 1 :]], choice)
+    sent = [*words[:place], chosen, *_own_settings(words, config), *words[place + 1 :]]
+    return Call([f"results_dir={results}" if word == given["results_dir"][0] else word for word in sent], choice)
+
+
+def quoted(value: str) -> str:
+    """A text as Hydra's parser of overrides reads it back: in quotes, unless it needs none, has some or is a link."""
+    if value[0] in "'\"" or "${" in value:
+        return value
+    if _BARE.fullmatch(value) and value.lower() not in _WORDS:
+        return value
+    # a backslash counts as one, except before a quote: https://hydra.cc/docs/1.3/advanced/override_grammar/basic/
+    escaped = re.sub(r"(\\*)'", r"\1\1\\'", value)
+    return "'" + re.sub(r"(\\+)$", r"\1\1", escaped) + "'"
+
+
+def _quoted_each(runs: str) -> str:
+    return runs if runs[0] in "'\"" else ",".join(quoted(run) for run in runs.split(","))
 
 
 def run_ids(config: Path) -> list[str]:

@@ -12,6 +12,7 @@ It is written into a hidden folder, flushed to the disk, and renamed: a folder w
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import io
 import json
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     import torch
 
 _FORMAT = 1
+_FULL = {errno.ENOSPC, errno.EDQUOT}
 _NAME = re.compile(r"\d{6,}")
 # what a kill leaves half written or half removed
 _LEFT = re.compile(r"\.\d{6,}\.(new|old)")
@@ -108,10 +110,11 @@ class Checkpoints:
             _flush(self._folder)
         except OSError as error:
             shutil.rmtree(temporary, ignore_errors=True)
+            remedy = "Make room" if error.errno in _FULL else "Mend that"
             left = f"the one of step {steps[-1]} is unharmed" if steps else "there is none yet"
             raise ExperimentError(
                 f"checkpoint {step} cannot be written to {self._folder} ({error.strerror or error}); {left}. "
-                "Make room and start again: the run goes on from there"
+                f"{remedy} and start again: the run goes on from there"
             ) from error
         self._drop(self._steps()[: -self._keep])
 

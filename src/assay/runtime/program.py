@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-import re
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,7 +15,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from assay.runtime.call import Call, read_call
+from assay.runtime.call import Call, quoted, read_call
 from assay.runtime.errors import ExperimentError
 from assay.runtime.modes import apply_mode
 from assay.runtime.run import Run
@@ -61,6 +61,9 @@ def experiment(main: Main) -> Callable[[], None]:
         sys.argv = [program_name, *call.words]
         try:
             _hydra_program(main, call, root)()
+        except KeyboardInterrupt:
+            again = f"python -u -m {program} {shlex.join(given)}"
+            _stop(ExperimentError(f"{program}: interrupted; what is finished is kept, go on with: {again}", status=130))
         finally:
             sys.argv = [program_name, *given]
 
@@ -86,9 +89,7 @@ def _hydra_program(main: Main, call: Call, root: Path) -> Callable[[], object]:
 
 def _for_child(call: Call, cfg: DictConfig, overrides: Sequence[str]) -> list[str]:
     """The words for a child process, which works in the folder of the submission, wherever this one does."""
-    results = str(Path(cfg.results_dir).absolute())
-    if not re.fullmatch(r"[\w./~+@%-]+", results):
-        results = "'" + results.replace("\\", "\\\\").replace("'", "\\'") + "'"
+    results = quoted(str(Path(cfg.results_dir).absolute()))
     words = call.as_given([word for word in overrides if not word.startswith("hydra.")])
     return [f"results_dir={results}" if word.startswith("results_dir=") else word for word in words]
 

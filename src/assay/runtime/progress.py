@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from assay.runtime.errors import ExperimentError
+from assay.runtime.whole_file import replace_file
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def _read(path: Path) -> dict[str, FinishedPart]:
     except FileNotFoundError:
         return {}
     except (OSError, UnicodeDecodeError) as error:
-        raise ExperimentError(f"{path} cannot be read: {error}") from error
+        raise ExperimentError(f"{path} cannot be read: {error}; put back a copy of it, then start again") from error
     try:
         finished = {}
         for name, part in json.loads(text)["finished"].items():
@@ -85,14 +85,4 @@ def _read(path: Path) -> dict[str, FinishedPart]:
 
 def _write(path: Path, finished: Mapping[str, FinishedPart]) -> None:
     text = json.dumps({"finished": {name: asdict(part) for name, part in finished.items()}}, indent=2)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(text + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise ExperimentError(f"{path} cannot be written: {error}; make room, then start again") from error
+    replace_file(path, text + "\n")

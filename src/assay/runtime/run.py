@@ -65,6 +65,9 @@ class Run:
         self._tracker: Tracker | None = None
         self._searching = False
         self._seed: _SeedInWork | None = None
+        self._begun: set[int] = set()
+        # of seeds that an earlier attempt began and did not finish: phase -> rows at its last checkpoint
+        self._known: dict[str, dict[int, int]] = {}
 
     @property
     def is_trial(self) -> bool:
@@ -117,7 +120,12 @@ class Run:
 
         if self._searching or self._tracker is not None:
             raise ExperimentError(f"run {self.id}: it is tracked once, and not within a search")
-        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ExperimentError(
+                f"{self.folder} cannot be made: {error.strerror or error}; give another results_dir, or mend that"
+            ) from error
         self._record()
         with Tracker(
             self.folder,
@@ -131,9 +139,11 @@ class Run:
         ) as tracker:
             self._tracker = tracker
             try:
+                self._go_back(tracker)
                 yield tracker
             finally:
                 self._tracker = None
+                self._begun.clear()
 
     def seeds(self, seeds: Iterable[int]) -> Iterator[int]:
         """Each seed that is not finished yet; Python, NumPy and PyTorch are seeded with it.
@@ -142,27 +152,37 @@ class Run:
         the loop ends; a run that is started again goes on with the first seed that was not.
 
         Raises:
-            ExperimentError: No seed is given, or one twice.
+            ExperimentError: No seed is given, or one twice, or one that a tracked run had before.
         """
         wanted = list(seeds)
         if not wanted or len(set(wanted)) != len(wanted):
             raise ExperimentError(f"run {self.id}: seeds are {wanted}; give at least one, and each once", status=2)
         tracker = self._tracker
-        progress = None if tracker is None or self.is_trial else Progress(self.folder / "progress.json")
+        if again := sorted(self._begun.intersection(wanted)):
+            raise ExperimentError(f"run {self.id}: seeds {again} had their turn: do all that a seed does in one loop")
+        progress = None if tracker is None or self.is_trial else self._progress()
         for seed in wanted:
+            if tracker is not None:
+                self._begun.add(seed)
             if progress is not None and str(seed) in progress.finished:
                 _say(f"seed {seed} was finished before")
                 continue
             self._seed = work = _SeedInWork(seed, Stopwatch(self._clock))
             if tracker is not None and progress is not None:
-                self._go_back(work, tracker, progress)
-            set_seed(seed)
-            yield seed
+                work.replayed = max(self._known.get(str(seed), {}), default=0)
+                tracker.muted = work.replayed > 0
+            try:
+                set_seed(seed)
+                yield seed
+            finally:
+                if self._seed is work:
+                    self._seed = None
             if tracker is not None and progress is not None:
                 tracker.sync()
                 progress.finish(seed, rows=tracker.rows, seconds=work.watch.seconds)
                 self._drop_checkpoints(seed)
-            self._seed = None
+        if tracker is not None:
+            tracker.muted = False
 
     def epochs(self, count: int, **parts: Any) -> Iterator[int]:
         """The epochs that are left, from 0 to `count` - 1. After each, a checkpoint is written.
@@ -217,25 +237,43 @@ class Run:
             raise ExperimentError(f"run {self.id}: trials of a search are not tracked; log without `tracker` in them")
         return {} if self._seed is None else {"seed": self._seed.seed, "seconds": round(self._seed.watch.seconds, 6)}
 
-    def _go_back(self, work: _SeedInWork, tracker: Tracker, progress: Progress) -> None:
-        """Take back the rows that came after the last checkpoint; what is tracked until there is not tracked again."""
-        rows = max((part.rows for part in progress.finished.values()), default=0)
-        for phase in range(1, self._phases(work.seed) + 1):
-            newest = self._checkpoints(work.seed, phase).newest()
-            if newest is not None:
-                rows, work.replayed = int(newest.values["rows"]), phase
-        tracker.rewind(rows)
-        tracker.muted = work.replayed > 0
+    def _go_back(self, tracker: Tracker) -> None:
+        """Take back the rows that came after the last finished seed or checkpoint.
 
-    def _checkpoints(self, seed: int, phase: int) -> Checkpoints:
+        What is tracked until there is not tracked again. With nothing to go on from, the run begins anew.
+        """
+        if self.is_trial:
+            return
+        finished = self._progress().finished
+        begun = {folder.name.removeprefix("seed-") for folder in (self.folder / "checkpoints").glob("seed-*")}
+        self._known = {seed: self._rows_at(seed) for seed in begun - finished.keys()}
+        if len(self._known) > 1:
+            raise ExperimentError(
+                f"{self.folder}: seeds {', '.join(sorted(self._known))} have checkpoints, and progress.json does not "
+                "say which of them are finished: put back a copy of it, or move the folder away to train all anew"
+            )
+        rows = [part.rows for part in finished.values()]
+        rows += [count for phases in self._known.values() for count in phases.values()]
+        tracker.rewind(max(rows, default=0))
+        tracker.muted = bool(rows)
+
+    def _rows_at(self, seed: int | str) -> dict[int, int]:
+        """Phase -> rows that were tracked at its last checkpoint."""
+        newest = {phase: self._checkpoints(seed, phase).newest() for phase in range(1, self._phases(seed) + 1)}
+        return {phase: int(found.values["rows"]) for phase, found in newest.items() if found is not None}
+
+    def _progress(self) -> Progress:
+        return Progress(self.folder / "progress.json")
+
+    def _checkpoints(self, seed: int | str, phase: int) -> Checkpoints:
         from assay.runtime.checkpoints import Checkpoints
 
         return Checkpoints(self._checkpoint_folder(seed) / f"phase-{phase}", say=_say, device=self.device)
 
-    def _checkpoint_folder(self, seed: int) -> Path:
+    def _checkpoint_folder(self, seed: int | str) -> Path:
         return self.folder / "checkpoints" / f"seed-{seed}"
 
-    def _phases(self, seed: int) -> int:
+    def _phases(self, seed: int | str) -> int:
         return len(list(self._checkpoint_folder(seed).glob("phase-*")))
 
     def _drop_checkpoints(self, seed: int) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from assay.runtime.errors import ExperimentError
+from assay.runtime.whole_file import replace_file
 
 # these say where and how a run is carried out, not what it computes
 _ELSEWHERE = frozenset({"results_dir", "device", "wandb", "hydra", "criteria"})
@@ -28,26 +28,21 @@ def write_run_file(path: Path, content: Mapping[str, Any], started: datetime, *,
         ExperimentError: The file is of the same run with another configuration, or cannot be read or written.
     """
     attempts = []
+    config = json.loads(json.dumps(content["config"], default=str))
     if goes_on and (earlier := _read(path)) is not None:
-        differing = differences(earlier.get("config", {}), content["config"])
+        differing = differences(earlier["config"], config)
         if differing:
             raise ExperimentError(
                 f"{path.parent}: holds this run with another configuration ({'; '.join(differing[:3])}): "
                 "give another results_dir, or move that folder away"
             )
-        attempts = earlier.get("attempts", [])
+        attempts = earlier["attempts"]
     attempts = [
         *attempts,
         {"started": started.isoformat(timespec="seconds"), **{k: v for k, v in content.items() if k != "config"}},
     ]
-    text = json.dumps({"config": content["config"], "attempts": attempts}, indent=2, default=str)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_text(text + "\n", encoding="utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise ExperimentError(f"{path}: cannot be written: {error.strerror or error}") from error
+    text = json.dumps({"config": config, "attempts": attempts}, indent=2, default=str)
+    replace_file(path, text + "\n")
 
 
 def differences(before: object, now: object, name: str = "") -> list[str]:
@@ -58,7 +53,8 @@ def differences(before: object, now: object, name: str = "") -> list[str]:
             if name or key not in _ELSEWHERE:
                 found += differences(before.get(key), now.get(key), f"{name}.{key}" if name else str(key))
         return found
-    return [] if before == now else [f"{name} was {before}, is {now}"]
+    # a not-a-number does not equal itself
+    return [] if before == now or (before != before and now != now) else [f"{name} was {before}, is {now}"]
 
 
 def _read(path: Path) -> dict[str, Any] | None:
@@ -68,6 +64,10 @@ def _read(path: Path) -> dict[str, Any] | None:
         return None
     except (OSError, ValueError) as error:
         raise ExperimentError(f"{path}: cannot be read ({error}): move it away") from error
-    if not isinstance(content, dict):
+    if not (
+        isinstance(content, dict)
+        and isinstance(content.get("config"), dict)
+        and isinstance(content.get("attempts"), list)
+    ):
         raise ExperimentError(f"{path}: is no record of a run: move it away")
     return content

@@ -416,6 +416,23 @@ def test_a_server_that_is_not_there_at_the_start_has_the_run_tracked_offline(
     assert (content.status, content.wandb["mode"], len(content.rows)) == ("complete", "offline", 1)
 
 
+def test_a_wandb_that_does_not_start_leaves_the_run_tracked(run_folder: Path) -> None:
+    program = """
+import os, sys
+from pathlib import Path
+from assay.runtime.tracker import Tracker
+with Tracker(Path(sys.argv[1]), "a", {}, series=["epoch"], wandb_section={"project": "p"}, init_seconds=5) as tracker:
+    tracker.log({"epoch": 0})
+"""
+    # as a process of which W&B was a part leaves it to its children
+    gone = {"WANDB_SERVICE": "3-1-unix-/nowhere/socket", "PATH": os.environ["PATH"], "HOME": str(run_folder)}
+    command = [sys.executable, "-c", program, str(run_folder)]
+    ran = subprocess.run(command, env=gone, capture_output=True, text=True, check=False, cwd=run_folder)
+    assert ran.returncode == 0, ran.stderr
+    assert "Traceback" not in ran.stderr
+    assert len(read_track(run_folder / "track.jsonl").rows) == 1
+
+
 def test_a_key_in_a_wrong_form_has_the_run_tracked_offline(
     server: WandbServer, run_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

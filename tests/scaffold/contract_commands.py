@@ -10,7 +10,8 @@ import sys
 from functools import cache
 from pathlib import Path
 
-UNWANTED = {"VIRTUAL_ENV", "PYTHONPATH", "WANDB_API_KEY", "WANDB_MODE", "PYTHONDONTWRITEBYTECODE"}
+# W&B leaves a variable of its service in a process that has used it
+UNWANTED = ("VIRTUAL_ENV", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "WANDB_")
 
 
 @cache
@@ -34,7 +35,7 @@ def run_in(folder, line):
 def prepared(line):
     """The words and the environment variables with which a command line of a contract is run."""
     words = shlex.split(line)
-    environment = {name: value for name, value in os.environ.items() if name not in UNWANTED}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(UNWANTED)}
     binaries = Path(sys.executable).parent
     environment |= {
         "PATH": f"{binaries}{os.pathsep}{environment['PATH']}",

@@ -51,11 +51,11 @@ def has_stored_key() -> bool:
         from wandb.sdk.lib import wbauth
     except ImportError:
         return False
-    wandb = quiet_wandb()
     try:
-        return wbauth.read_netrc_auth(host=wandb.setup().settings.base_url) is not None
-    except wandb.errors.AuthenticationError:
-        return True  # there is one, in a wrong form: starting the run will say so
+        return wbauth.read_netrc_auth(host=quiet_wandb().setup().settings.base_url) is not None
+    except Exception:
+        # a key in a wrong form, or a W&B that does not start: starting the run will say so
+        return True
 
 
 def has_key(environment: Mapping[str, str], stored_key: Callable[[], bool] = has_stored_key) -> bool:
@@ -250,9 +250,8 @@ class WandbSession:
 
     def _start_offline(self, call: Mapping[str, Any], seconds: float) -> None:
         self.mode = "offline"
-        wandb = quiet_wandb()
         with contextlib.suppress(Exception):  # W&B's service keeps an id in use that failed to start
-            wandb.teardown()
+            quiet_wandb().teardown()
         self._start(call, seconds)
 
     def _init(self, call: Mapping[str, Any], seconds: float) -> Any:

@@ -169,3 +169,12 @@ def test_hydra_sweeps_over_runs(submission):
         ("proposed-b", "run=proposed-b"),
     ]
     assert sorted(path.name for path in submission.iterdir()) == ["config", "out", "src"]
+
+
+def test_an_interrupt_is_one_line_and_the_status_of_shells(submission):
+    train = submission / "src/train.py"
+    train.write_text(train.read_text().replace("    print(json", "    raise KeyboardInterrupt\n    print(json"))
+    done = call(submission, *FULL)
+    assert done.returncode == 130
+    assert done.stderr.count("\n") == 1
+    assert "Traceback" not in done.stderr

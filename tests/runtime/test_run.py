@@ -350,3 +350,25 @@ def test_rows_after_a_loop_over_seeds_that_was_left_have_no_seed(tmp_path):
             break
         tracker.log({"loss": 1})
     assert tracked(tmp_path)[0] == [{"loss": 1}]
+
+
+def test_a_folder_that_cannot_be_made_is_said(tmp_path):
+    (tmp_path / "proposed-a").write_text("a file")
+    with pytest.raises(ExperimentError, match="proposed-a cannot be made: "):
+        train(run_of(tmp_path))
+
+
+def test_a_lost_progress_file_is_said_where_it_matters(undisturbed, tmp_path):
+    train(run_of(tmp_path))
+    (tmp_path / "proposed-a" / "progress.json").unlink()
+    with pytest.raises(ExperimentError, match=r"seeds 0, 1 have checkpoints, and progress\.json does not say"):
+        train(run_of(tmp_path))
+
+
+def test_what_needs_no_pytorch_runs_without_it(tmp_path, monkeypatch):
+    monkeypatch.setattr("assay.runtime.run.find_spec", lambda name: None)
+    run = run_of(tmp_path)
+    with run.track(run._cfg, series=["loss"], summary=[]) as tracker:
+        tracker.log({"loss": 1.0})
+    attempt = json.loads((tmp_path / "proposed-a" / "run.json").read_text())["attempts"][0]
+    assert attempt["device"] is None

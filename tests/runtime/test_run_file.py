@@ -39,6 +39,13 @@ def test_another_configuration_is_refused_and_the_file_stays(tmp_path):
     assert path.read_bytes() == held
 
 
+def test_keys_that_are_numbers_and_values_that_are_none_do_not_make_another_configuration(tmp_path):
+    path = tmp_path / "run.json"
+    for _ in range(2):
+        write_run_file(path, {"config": {"weights": {0: 1.0, 1: float("nan")}}}, NOW, goes_on=True)
+    assert len(json.loads(path.read_text())["attempts"]) == 2
+
+
 def test_a_trial_may_differ_from_the_one_before(tmp_path):
     path = tmp_path / "run.json"
     for rate in (0.1, 0.2):

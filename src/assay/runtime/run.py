@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -283,7 +284,12 @@ class Run:
 
     def _record(self) -> None:
         started = datetime.now(UTC)
-        content = {**provenance(self._root), "command": sys.argv[:], "seeds": None, "device": str(self.device)}
+        content = {
+            **provenance(self._root),
+            "command": sys.argv[:],
+            "seeds": None,
+            "device": str(self.device) if find_spec("torch") else None,
+        }
         content["config"] = _plain(self._cfg)
         write_run_file(self.folder / "run.json", content, started, goes_on=not self.is_trial)
 

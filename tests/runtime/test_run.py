@@ -372,3 +372,8 @@ def test_what_needs_no_pytorch_runs_without_it(tmp_path, monkeypatch):
         tracker.log({"loss": 1.0})
     attempt = json.loads((tmp_path / "proposed-a" / "run.json").read_text())["attempts"][0]
     assert attempt["device"] is None
+
+
+def test_a_trial_refuses_parts_that_a_full_run_could_not_save(tmp_path):
+    with pytest.raises(ExperimentError, match="the part history of a checkpoint is a list"):
+        list(run_of(tmp_path, mode="trial").epochs(2, history=[]))

@@ -239,14 +239,28 @@ def _random_states() -> dict[str, Any]:
     }
 
 
-def _state(name: str, part: Any) -> Any:
+def check_parts(parts: Mapping[str, Any]) -> None:
+    """Say before any work what could not be saved after it.
+
+    Raises:
+        ExperimentError: A part has no state that could be saved and put back.
+    """
+    for name, part in parts.items():
+        _reading_method(name, part)
+
+
+def _reading_method(name: str, part: Any) -> str:
     for both in (("state_dict", "load_state_dict"), ("get_state", "set_state")):
         if all(hasattr(part, method) for method in both):
-            return getattr(part, both[0])()
+            return both[0]
     raise ExperimentError(
         f"the part {name} of a checkpoint is a {type(part).__name__}, which has no state_dict and load_state_dict: "
         "give an object that has, and plain values as values"
     )
+
+
+def _state(name: str, part: Any) -> Any:
+    return getattr(part, _reading_method(name, part))()
 
 
 def _load(part: Any, state: Any) -> None:

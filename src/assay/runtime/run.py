@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from omegaconf import DictConfig, OmegaConf
 
+from assay.runtime.checkpoints import check_parts
 from assay.runtime.errors import ExperimentError
 from assay.runtime.loops import Batches, accumulated
 from assay.runtime.modes import TRIAL_BATCHES
@@ -201,6 +202,7 @@ class Run:
         """
         if count < 1:
             raise ExperimentError(f"run {self.id}: {count} epochs train nothing; give at least one", status=2)
+        check_parts(parts)
         work, tracker = self._seed, self._tracker
         if work is None or tracker is None or self._searching or self.is_trial:
             yield from range(count)

@@ -416,6 +416,26 @@ def test_a_server_that_is_not_there_at_the_start_has_the_run_tracked_offline(
     assert (content.status, content.wandb["mode"], len(content.rows)) == ("complete", "offline", 1)
 
 
+def test_wandb_gets_a_row_when_it_is_written_and_not_at_the_end(server: WandbServer, run_folder: Path) -> None:
+    with online(run_folder, []) as tracker:
+        tracker.log({"epoch": 0})  # the first is written at once
+        assert tracker._wandb is not None
+        assert not tracker._wandb.lacks(tracker.rows)
+    assert [row["epoch"] for row in server.runs["a"].rows] == [0]
+
+
+def test_rows_that_were_taken_back_before_they_were_sent_are_never_sent(server: WandbServer, run_folder: Path) -> None:
+    with online(run_folder, []) as tracker:
+        tracker.log({"epoch": 0})
+        assert tracker._log is not None
+        tracker._log._clock = lambda: tracker._log._written if tracker._log else 0.0  # what follows comes at once
+        tracker.log({"epoch": 1, "loss": 1.0})
+        tracker.rewind(1)
+        tracker.log({"epoch": 1, "loss": 2.0})
+    assert [row.get("loss") for row in server.runs["a"].rows] == [None, 2.0]
+    assert [row.get("loss") for row in read_track(run_folder / "track.jsonl").rows] == [None, 2.0]
+
+
 def test_a_wandb_that_does_not_start_leaves_the_run_tracked(run_folder: Path) -> None:
     program = """
 import os, sys

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import errno
 import fcntl
 import hashlib
 import json
@@ -28,6 +29,7 @@ from typing import Any
 from assay.analysis.environment import NOTES, Environment, open_environment
 from assay.analysis.fact_table import read_table
 from assay.analysis.libraries.distributions import canonical
+from assay.analysis.tied_process import run_tied
 from assay.analysis.wanted_packages import Wanted
 from assay.errors import InputError
 
@@ -54,6 +56,12 @@ _NOT_TO_BLAME = re.compile(
     r"|could not be queried|metadata (?:could not|was|is)|invalid (?:metadata|package)|corrupt",
     re.IGNORECASE,
 )
+_OUT_OF_REACH = re.compile(
+    r"network was disabled|not found in the cache|failed to fetch|error sending request|authentication"
+    r"|could not be queried|dns error|tcp connect error|connection (?:refused|reset)|timed out",
+    re.IGNORECASE,
+)
+_FULL_DISK = re.compile(r"No space left on device|os error 28|Disk quota exceeded|quota exceeded", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +89,72 @@ class _Answer:
     left_out: Mapping[str, str] = field(default_factory=dict)
 
 
-class _UvError(Exception):
+class UvError(Exception):
     """uv gave up; the text says why."""
+
+
+@dataclass(frozen=True)
+class Uv:
+    """The uv program, called so that it sees what it may, and ends when its caller does.
+
+    Args:
+        program: Path to it.
+        surroundings: Its environment variables.
+    """
+
+    program: str
+    surroundings: Mapping[str, str]
+
+    @classmethod
+    def found(cls, option: str) -> Uv:
+        """The one of this machine.
+
+        Args:
+            option: What needs it, for the complaint.
+
+        Raises:
+            InputError: where uv is not installed.
+        """
+        program = find_uv()
+        if program is None:
+            raise InputError(f"{option} needs the program uv: pip install 'assay[env]'")
+        surroundings = {name: value for name, value in os.environ.items() if _KEPT.fullmatch(name)}
+        return cls(program, {**surroundings, "NO_COLOR": "1"})
+
+    @property
+    def decisive(self) -> list[tuple[str, str]]:
+        """The variables that decide what it finds."""
+        return sorted((key, value) for key, value in self.surroundings.items() if _DECISIVE.fullmatch(key))
+
+    def call(
+        self, work: Path, seconds: float, *words: str, goes_too: Path | None = None, **more: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Call it.
+
+        Args:
+            work: Its working directory.
+            seconds: How long it may take.
+            words: Its arguments.
+            goes_too: A folder that is removed where this process is killed meanwhile.
+            more: Further environment variables.
+
+        Raises:
+            UvError: where it does not end or start.
+            OSError: where the disk is full.
+        """
+        command = [self.program, *words, "--no-progress"]
+        try:
+            done = run_tied(
+                command, folder=str(work), surroundings={**self.surroundings, **more}, seconds=seconds,
+                goes_too=str(goes_too or ""),
+            )  # fmt: skip
+        except subprocess.TimeoutExpired:
+            raise UvError(f"uv {words[0]} did not end within {seconds:g} s") from None
+        except OSError as error:
+            raise UvError(f"uv could not be started: {error.strerror or error}") from None
+        if done.returncode and _FULL_DISK.search(done.stderr):
+            raise OSError(errno.ENOSPC, "the disk is full")
+        return done
 
 
 def find_uv() -> str | None:
@@ -118,14 +190,12 @@ def resolve(
     Raises:
         InputError: where uv is not installed, or the cache cannot be written.
     """
-    program = find_uv()
-    if program is None:
-        raise InputError("--resolve needs the program uv: pip install 'assay[env]'")
+    uv = Uv.found("--resolve")
     if wanted.refused:
         return Resolution(undecided=f"no environment was built: {wanted.refused}")
     folder = cache or cache_folder()
     try:
-        return _Builder(program, folder, wanted, as_of, _python(python_range)).resolution()
+        return _Builder(uv, folder, wanted, as_of, _python(python_range)).resolution()
     except OSError as error:
         raise InputError(f"{folder}: the environment cannot be kept there ({error.strerror or error})") from None
 
@@ -133,34 +203,30 @@ def resolve(
 class _Builder:
     """One resolution: its cache entry, and the calls of uv that make it."""
 
-    def __init__(self, program: str, folder: Path, wanted: Wanted, as_of: datetime.date, python: str) -> None:
-        self.program = program
+    def __init__(self, uv: Uv, folder: Path, wanted: Wanted, as_of: datetime.date, python: str) -> None:
+        self.uv = uv
         self.folder = folder
         self.wanted = wanted
         self.python = python
-        # the day counts to its end
-        self.until = f"{as_of + datetime.timedelta(days=1)}T00:00:00Z"
-        self.surroundings = {name: value for name, value in os.environ.items() if _KEPT.fullmatch(name)}
-        self.surroundings["NO_COLOR"] = "1"
+        self.until = end_of(as_of)
         self.project_file = wanted.as_toml()
-        self.settings = _settings()
-        decisive = sorted((key, value) for key, value in self.surroundings.items() if _DECISIVE.fullmatch(key))
-        self.key = _digest(_FORM, self.project_file, self.settings, python, self.until, _platform(), decisive)
+        self.settings = settings()
+        self.key = digest(_FORM, self.project_file, self.settings, python, self.until, platform_name(), uv.decisive)
 
     def resolution(self) -> Resolution:
         """What is in the cache, or what is made and put there."""
         notes = self.folder / "resolutions" / f"{self.key}.json"
         answer = _read_answer(notes, self._environments)
         if answer is None:
-            with _locked(notes.with_suffix(".lock")):
+            with locked(notes.with_suffix(".lock")):
                 answer = _read_answer(notes, self._environments)
                 if answer is None:
                     try:
                         answer = self._make()
-                    except _UvError as failure:
+                    except UvError as failure:
                         # a network may be back in a minute: nothing is written down
                         return Resolution(undecided=f"no environment was built: {failure}")
-                    _write(notes, json.dumps(asdict(answer)))
+                    write_whole(notes, json.dumps(asdict(answer)))
         if not answer.environment:
             return Resolution(refusal=answer.refusal, undecided=answer.undecided)
         path = self._environments / answer.environment
@@ -180,19 +246,19 @@ class _Builder:
             if done.returncode:
                 return self._refused(done.stderr)
             lock = (work / "uv.lock").read_text(encoding="utf-8")
-            name = _digest(_FORM, lock, self.python, _platform())
-            with _locked(self._environments / f"{name}.lock"):
+            name = digest(_FORM, lock, self.python, platform_name())
+            with locked(self._environments / f"{name}.lock"):
                 if not (self._environments / name / NOTES).is_file():
                     self._build(work, name, lock)
             return _Answer(name)
 
     def _refused(self, said: str) -> _Answer:
-        text = _clean(said)
+        text = clean(said)
         if "No solution found" not in text:
-            raise _UvError(text[:300] or "uv failed and said nothing")
+            raise UvError(text[:300] or "uv failed and said nothing")
         if _NOT_TO_BLAME.search(said):
-            if re.search("network|cache|fetch|request|authentication", said):
-                raise _UvError(text[:300])
+            if is_out_of_reach(said):
+                raise UvError(text[:300])
             return _Answer(undecided=f"no environment was built without running foreign code: {text[:300]}")
         if self.wanted.inexact:
             return _Answer(undecided=f"uv finds no solution, but {self.wanted.inexact}")
@@ -206,29 +272,28 @@ class _Builder:
         try:
             target = building / "environment"
             made = self._uv(
-                work, RESOLVE_SECONDS, "venv", "--quiet", "--relocatable", "--python", self.python, str(target)
-            )
+                work, RESOLVE_SECONDS, "venv", "--quiet", "--relocatable", "--python", self.python, str(target),
+                building=building,
+            )  # fmt: skip
             if made.returncode:
-                raise _UvError(_clean(made.stderr)[:300])
-            locked = {package["name"] for package in tomllib.loads(lock).get("package", ())}
-            left_out = [row["distribution"] for row in read_table("source_only") if row["distribution"] in locked]
-            self.surroundings["UV_PROJECT_ENVIRONMENT"] = str(target)
+                raise UvError(clean(made.stderr)[:300])
+            chosen = {package["name"] for package in tomllib.loads(lock).get("package", ())}
+            left_out = [row["distribution"] for row in read_table("source_only") if row["distribution"] in chosen]
             skipped = [word for item in left_out for word in ("--no-install-package", item)]
             done = self._uv(
                 work, INSTALL_SECONDS, "sync", "--frozen", "--no-install-project", "--compile-bytecode",
-                "--python", self.python, *skipped,
+                "--python", self.python, *skipped, building=building, UV_PROJECT_ENVIRONMENT=str(target),
             )  # fmt: skip
             if done.returncode:
-                raise _UvError(_clean(done.stderr)[:300])
+                raise UvError(clean(done.stderr)[:300])
             notes = {
                 "left_out": dict.fromkeys(left_out, "it is published as source alone"),
                 "doubtful": sorted(self._doubtful(work, target)),
             }
-            _write(target / NOTES, json.dumps(notes))
+            write_whole(target / NOTES, json.dumps(notes))
             shutil.rmtree(self._environments / name, ignore_errors=True)
             target.rename(self._environments / name)
         finally:
-            self.surroundings.pop("UV_PROJECT_ENVIRONMENT", None)
             shutil.rmtree(building, ignore_errors=True)
 
     def _doubtful(self, work: Path, target: Path) -> set[str]:
@@ -239,14 +304,14 @@ class _Builder:
         """
         done = self._uv(work, RESOLVE_SECONDS, "pip", "list", "--outdated", "--format", "json", "--python", str(target))
         if done.returncode:
-            raise _UvError(_clean(done.stderr)[:300])
+            raise UvError(clean(done.stderr)[:300])
         try:
             held_back = {
                 canonical(row["name"]): (row["latest_version"], row["latest_filetype"])
                 for row in json.loads(done.stdout)
             }
         except (ValueError, KeyError, TypeError):
-            raise _UvError("uv's list of older packages cannot be read") from None
+            raise UvError("uv's list of older packages cannot be read") from None
         for name, (version, kind) in sorted(held_back.items()):
             if kind != "wheel":
                 return set(held_back)
@@ -258,23 +323,26 @@ class _Builder:
                 return set(held_back)
         return set()
 
-    def _uv(self, work: Path, seconds: int, *words: str) -> subprocess.CompletedProcess[str]:
+    def _uv(
+        self, work: Path, seconds: int, *words: str, building: Path | None = None, **more: str
+    ) -> subprocess.CompletedProcess[str]:
         until = () if words[0] == "venv" else ("--exclude-newer", self.until)
         # what resolves may take source-only distributions, whose needs are written down; what installs may not
-        settings = work / ("resolve.toml" if words[0] in ("lock", "pip") else "install.toml")
-        command = [self.program, *words, *until, "--config-file", str(settings), "--no-progress"]
-        try:
-            return subprocess.run(
-                command, cwd=work, env=self.surroundings, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                encoding="utf-8", errors="replace", timeout=seconds, check=False,
-            )  # fmt: skip
-        except subprocess.TimeoutExpired:
-            raise _UvError(f"uv {words[0]} did not end within {seconds} s") from None
-        except OSError as error:
-            raise _UvError(f"uv could not be started: {error.strerror or error}") from None
+        file = work / ("resolve.toml" if words[0] in ("lock", "pip") else "install.toml")
+        return self.uv.call(work, seconds, *words, *until, "--config-file", str(file), goes_too=building, **more)
 
 
-def _settings() -> str:
+def is_out_of_reach(said: str) -> bool:
+    """Whether uv's complaint is that it did not reach what it needed."""
+    return _OUT_OF_REACH.search(said) is not None
+
+
+def end_of(day: datetime.date) -> str:
+    """The moment at which a day ends, which counts to its end."""
+    return f"{day + datetime.timedelta(days=1)}T00:00:00Z"
+
+
+def settings() -> str:
     """uv's settings: nothing is built, and what is published as source alone has its needs written down."""
     rows = read_table("source_only")
     lines = ["no-build = true", f"no-binary-package = {json.dumps([row['distribution'] for row in rows])}"]
@@ -293,11 +361,13 @@ def _python(python_range: tuple[int | None, int | None]) -> str:
     return f"3.{high if high is not None and own > high else low}"
 
 
-def _platform() -> str:
+def platform_name() -> str:
+    """What this machine's wheels are for."""
     return f"{sysconfig.get_platform()} {sys.version_info.major}.{sys.version_info.minor}"
 
 
-def _digest(*parts: Any) -> str:
+def digest(*parts: Any) -> str:
+    """A name for what JSON can say."""
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:24]
 
 
@@ -312,7 +382,7 @@ def _read_answer(path: Path, environments: Path) -> _Answer | None:
     return answer
 
 
-def _write(path: Path, text: str) -> None:
+def write_whole(path: Path, text: str) -> None:
     """Write a file so that nobody sees half of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, delete=False) as file:
@@ -321,7 +391,7 @@ def _write(path: Path, text: str) -> None:
 
 
 @contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def locked(path: Path) -> Iterator[None]:
     """Hold a file's lock; whoever comes second waits."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as file:
@@ -332,7 +402,7 @@ def _locked(path: Path) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_UN)
 
 
-def _clean(said: str) -> str:
+def clean(said: str) -> str:
     """uv's complaint on one line: no hints, no drawing, no paths and hosts."""
     lines: list[str] = []
     for line in said.split("\n"):

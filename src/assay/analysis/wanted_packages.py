@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -84,6 +84,156 @@ def wanted_packages(metadata: PyProject | None, *, has_uv_settings: bool = False
         return _wanted(metadata, has_uv_settings)
     except _RefusedError as reason:
         return Wanted(refused=str(reason))
+
+
+@dataclass(frozen=True, slots=True)
+class Meant:
+    """What a project file means to be installed, as far as that can be told.
+
+    Args:
+        dependencies: By name and version, in the standard's form.
+        notes: What was read otherwise than it stands there, and why.
+    """
+
+    dependencies: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def meant_packages(metadata: PyProject | None, requirements: str | None = None) -> Meant:
+    """The dependencies of a submission read with good will, for trying what it would do once they are in order.
+
+    Upper bounds that come from carets and tildes are dropped: they are seldom meant, and taken literally they pull
+    versions that do not fit each other. What comes from an address or a path is taken from the index, by its name.
+
+    Args:
+        metadata: The submission's project file, which may be missing or broken.
+        requirements: The text of its `requirements.txt`, where the project file names nothing.
+    """
+    notes: list[str] = []
+    found: list[str] = []
+    for held in _declarations(metadata):
+        found += _read_list(held, notes) if isinstance(held, list) else _read_table(held, notes)
+    if not found and requirements:
+        found = _read_list([line.partition(" #")[0] for line in requirements.split("\n")[:_MOST_REQUIREMENTS]], notes)
+        if found:
+            notes.append("the dependencies were taken from requirements.txt")
+    return Meant(tuple(dict.fromkeys(found)), tuple(dict.fromkeys(notes)))
+
+
+def _declarations(metadata: PyProject | None) -> Iterator[list[object] | dict[str, object]]:
+    """Where a project file may hold dependencies, the standard's place first; nothing after the first that has any."""
+    if metadata is None or metadata.error:
+        return
+    direct = metadata.get("project", "dependencies")
+    if isinstance(direct, dict) and isinstance(direct.get("dependencies"), list):
+        direct = direct["dependencies"]
+    if isinstance(direct, list | dict) and direct:
+        yield direct
+    elif poetry := metadata.table("tool", "poetry", "dependencies"):
+        yield poetry
+    elif isinstance(stray := metadata.get("dependencies"), list | dict):
+        yield stray
+    for key in ("dev", "default", "main"):
+        if isinstance(group := metadata.get("dependency-groups", key), list):
+            yield group
+
+
+def _read_list(held: Iterable[object], notes: list[str]) -> list[str]:
+    found: list[str] = []
+    for item in list(held)[:_MOST_REQUIREMENTS]:
+        text = " ".join(item.split()) if isinstance(item, str) else ""
+        if not text or text.startswith(("#", "-")) or len(text) > _LONGEST or not _PLAIN.fullmatch(text):
+            continue
+        try:
+            requirement = Requirement(text)
+        except InvalidRequirement:
+            if read := _read_loosely(text):
+                notes.append(f"{text[:80]!r} is no requirement and was read as {read!r}")
+                found.append(read)
+            else:
+                notes.append(f"{text[:80]!r} cannot be read and was left out")
+            continue
+        if requirement.url:
+            notes.append(f"{requirement.name} was taken from the package index, not from the address given")
+            extras = f"[{','.join(sorted(requirement.extras))}]" if requirement.extras else ""
+            text = f"{requirement.name}{extras}"
+        found.append(text)
+    return found
+
+
+def _read_loosely(text: str) -> str:
+    """A requirement that the standard does not know, such as `torch ^2.1`; empty where it names nothing."""
+    match = re.match(rf"({_NAME.pattern})\s*(\[[\w, -]*\])?\s*(.*)$", text)
+    if not match:
+        return ""
+    name, extras, rest = match.groups()
+    wanted = _open_range(rest.strip(" ()=\"'") if re.match(r"=?\s*[\"'^~(]", rest) else rest)
+    return f"{name}{extras or ''}{wanted or ''}"
+
+
+def _read_table(held: dict[str, object], notes: list[str]) -> list[str]:
+    found: list[str] = []
+    carets: list[str] = []
+    for name, value in list(held.items())[:_MOST_REQUIREMENTS]:
+        if name.lower() == "python" or not _NAME.fullmatch(name):
+            continue
+        # Poetry takes a list of alternatives for several Pythons or systems
+        if isinstance(value, list) and value:
+            value = value[-1]
+        version = value.get("version", "*") if isinstance(value, dict) else value
+        if isinstance(value, dict):
+            if value.get("optional") is True:
+                continue
+            if set(value) & {"git", "path", "url", "file"}:
+                notes.append(f"{name} was taken from the package index, not from the address given")
+        extras = value.get("extras") if isinstance(value, dict) else None
+        brackets = ""
+        if (
+            isinstance(extras, list)
+            and extras
+            and all(isinstance(item, str) and _NAME.fullmatch(item) for item in extras)
+        ):
+            brackets = f"[{','.join(extras)}]"
+        wanted = _open_range(version) if isinstance(version, str) else None
+        if wanted is None:
+            notes.append(f"the version of {name[:60]} cannot be read; any was taken")
+        elif isinstance(version, str) and re.search(r"[\^~](?!=)", version):
+            carets.append(f"{name} {version[:40]}")
+        found.append(f"{name}{brackets}{wanted or ''}")
+    if carets:
+        notes.append(f"upper bounds of carets and tildes were dropped: {', '.join(carets[:20])}")
+    return found
+
+
+def _open_range(text: str) -> str | None:
+    """A version range in Poetry's form without the upper bounds that carets and tildes imply."""
+    clauses = [re.sub(r"^[\^~]\s*(?=\d)", ">=", clause.strip()) for clause in text.split(",")]
+    return _poetry_range(",".join(clauses))
+
+
+def without_upper_bounds(requirement: str) -> str:
+    """A requirement with its lower bounds and exclusions alone; `==2.1` becomes `>=2.1`."""
+    return _with_clauses(requirement, {">=": ">=", ">": ">", "!=": "!=", "==": ">=", "~=": ">=", "===": ">="})
+
+
+def without_bounds(requirement: str) -> str:
+    """A requirement for any version."""
+    return _with_clauses(requirement, {})
+
+
+def _with_clauses(text: str, kept: dict[str, str]) -> str:
+    try:
+        requirement = Requirement(text)
+    except InvalidRequirement:
+        return text
+    clauses = {
+        f"{kept[clause.operator]}{clause.version.removesuffix('.*')}"
+        for clause in requirement.specifier
+        if clause.operator in kept
+    }
+    extras = f"[{','.join(sorted(requirement.extras))}]" if requirement.extras else ""
+    marker = f" ; {requirement.marker}" if requirement.marker else ""
+    return f"{requirement.name}{extras}{','.join(sorted(clauses))}{marker}"
 
 
 def _wanted(metadata: PyProject, has_uv_settings: bool) -> Wanted:

@@ -399,6 +399,7 @@ class _Tool:
 
     def _build(self, name: str, fill: Callable[[Path, Path], None]) -> None:
         """Make something in a folder of its own, and give it its name once it is complete."""
+        cached.sweep(self.environments.parent)
         for left in self.environments.glob(f".{name}-*"):
             shutil.rmtree(left, ignore_errors=True)
         building = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=self.environments))

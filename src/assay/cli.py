@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from assay import __version__
 from assay.finding import Severity
+
+if TYPE_CHECKING:
+    from assay.several import Answer
 
 app = typer.Typer(
     name="assay",
@@ -39,6 +43,34 @@ class ListFormat(StrEnum):
 
     TEXT = "text"
     JSON = "json"
+
+
+Standins = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Schemas of further datasets and models (YAML), for stand-ins.")
+]
+Online = Annotated[
+    bool,
+    typer.Option(
+        "--online", help="Ask the Hub for schemas and model configurations that no table has; never data or weights."
+    ),
+]
+
+
+def _number(value: float) -> float:
+    if value != value:
+        raise typer.BadParameter("nan is no number of seconds")
+    return value
+
+
+TimeLimit = Annotated[
+    float, typer.Option(metavar="SECONDS", min=10, callback=_number, help="End a rehearsal after this long.")
+]
+TrialJobs = Annotated[
+    int, typer.Option(min=0, help="Commands of one rehearsal side by side (0: as many as there are cores, at most 4).")
+]
+Runs = Annotated[int, typer.Option(min=1, help="Rehearse at most this many runs.")]
+DEFAULT_SECONDS = 1_200.0
+DEFAULT_RUNS = 8
 
 
 def _version(asked: bool) -> None:
@@ -97,6 +129,14 @@ def review(
     resolve: Annotated[
         bool, typer.Option("--resolve", help="Let uv build that environment, wheels only, and keep it (assay[env]).")
     ] = False,
+    trial: Annotated[
+        bool, typer.Option("--trial", help="Rehearse its commands too, in a sandbox with stand-ins (see `trial`).")
+    ] = False,
+    standins: Standins = None,
+    online: Online = False,
+    time_limit: TimeLimit = DEFAULT_SECONDS,
+    trial_jobs: TrialJobs = 0,
+    runs: Runs = DEFAULT_RUNS,
     output_format: Annotated[Format, typer.Option("--format", help="Form of the report.")] = Format.TEXT,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write the report to this file.")] = None,
     select: Annotated[list[str] | None, typer.Option(help="Hear only rules whose codes begin so (CFG,PKG002).")] = None,
@@ -113,11 +153,21 @@ def review(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print one line a finding, and nothing else.")] = False,
 ) -> None:
     """Say, with evidence, whether submissions are ready. Exit status: 0 ready, 1 not ready, 2 unreadable."""
-    from assay.report import emit
-    from assay.report.progress import progress
+    from assay.report.progress import progress, tell_of_rehearsal
     from assay.several import review_several
 
-    with progress(len(paths), quiet=quiet) as report_progress:
+    rehearsed: dict[str, Any] = {}
+    if not trial and (online or standins is not None):
+        raise typer.BadParameter(
+            "it says how to rehearse: add --trial", param_hint="--online" if online else "--standins"
+        )
+    if trial:
+        from assay.trial.rehearsal import TrialOptions
+
+        rehearsed["trial"] = TrialOptions(env, standins, online, time_limit, trial_jobs, runs)
+        if not quiet:
+            rehearsed["say"] = tell_of_rehearsal
+    with progress(len(paths), quiet=quiet or trial) as report_progress:
         answers = review_several(
             paths,
             jobs=jobs,
@@ -133,7 +183,23 @@ def review(
             ignore=tuple(ignore or ()),
             require_decided=require_decided,
             trust_ignores=trust_ignores,
+            **rehearsed,
         )
+    raise typer.Exit(_reported(answers, output_format, output, severity, verbose=verbose, quiet=quiet))
+
+
+def _reported(
+    answers: Sequence[Answer],
+    output_format: Format,
+    output: Path | None,
+    severity: Severity,
+    *,
+    verbose: bool,
+    quiet: bool,
+) -> int:
+    """Report answers; the exit status that they stand for together."""
+    from assay.report import emit
+
     for error in dict.fromkeys(answer.error for answer in answers if answer.verdict is None):
         complain(error)
     for answer in answers:
@@ -150,7 +216,92 @@ def review(
             quiet=quiet,
             unreadable=len(answers) - len(verdicts),
         )
-    raise typer.Exit(max(answer.status for answer in answers))
+    return max(answer.status for answer in answers)
+
+
+@app.command()
+def trial(
+    path: Annotated[
+        str, typer.Argument(help="A folder, a git repository (with --rev), a JSON code bundle or a review transcript.")
+    ],
+    contract: Annotated[str, typer.Option(help="auto, a contract's name, or a YAML file.")] = "auto",
+    rev: Annotated[str | None, typer.Option(help="Rehearse this git revision.")] = None,
+    base: Annotated[Path | None, typer.Option(help="What a derived submission specialises.")] = None,
+    brief: Annotated[Path | None, typer.Option(help="The brief, instead of a transcript's own.")] = None,
+    as_of: Annotated[
+        datetime | None,
+        typer.Option(
+            formats=["%Y-%m-%d"], metavar="DATE", help="Resolve dependencies as of this day (default: today)."
+        ),
+    ] = None,
+    env: Annotated[
+        Path | None, typer.Option(help="Rehearse in this virtual environment, instead of one that uv builds.")
+    ] = None,
+    standins: Standins = None,
+    online: Online = False,
+    time_limit: TimeLimit = DEFAULT_SECONDS,
+    trial_jobs: TrialJobs = 0,
+    runs: Runs = DEFAULT_RUNS,
+    output_format: Annotated[Format, typer.Option("--format", help="Form of the report.")] = Format.TEXT,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write the report to this file.")] = None,
+    severity: Annotated[Severity, typer.Option(help="Show findings from this weight on.")] = Severity.NOTE,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show the status of every requirement.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print one line a finding, and nothing else.")] = False,
+) -> None:
+    """Rehearse a submission's own commands in a sandbox, and say what that shows. Exit status: as of `review`."""
+    from assay.report.progress import tell_of_rehearsal
+    from assay.several import review_several
+    from assay.trial.rehearsal import TrialOptions
+
+    answers = review_several(
+        [path],
+        contract=contract,
+        rev=rev,
+        base=base,
+        brief=brief,
+        as_of=as_of.date() if as_of else None,
+        # what stops the environment from being built is said by a rule about packaging
+        select=("TRL", "PKG010"),
+        trial=TrialOptions(env, standins, online, time_limit, trial_jobs, runs),
+        say=None if quiet else tell_of_rehearsal,
+    )
+    status = _reported(answers, output_format, output, severity, verbose=verbose, quiet=quiet)
+    rehearsed = answers[0].verdict.rehearsal if answers[0].verdict else None
+    if status == 0 and rehearsed is not None and not rehearsed.steps:
+        # ready would sound as if it had run
+        complain(f"{path}: nothing was rehearsed")
+        status = EXIT_UNREADABLE
+    raise typer.Exit(status)
+
+
+@app.command()
+def standins(
+    file: Annotated[Path | None, typer.Argument(help="Schemas of your own (YAML), which win over the tables.")] = None,
+    output_format: Annotated[ListFormat, typer.Option("--format", help="Form of the list.")] = ListFormat.TEXT,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write the list to this file.")] = None,
+) -> None:
+    """List the datasets that a rehearsal has stand-ins for: configurations, splits, columns and the source of each."""
+    from assay.report import terminal_width, write, write_lines
+    from assay.report.standin_list import standin_lines, standins_json
+
+    if output_format is ListFormat.JSON:
+        write(standins_json(file), output)
+    else:
+        write_lines(standin_lines(file, terminal_width() or 100), output)
+
+
+@app.command()
+def cache(
+    prune: Annotated[
+        str | None,
+        typer.Option(metavar="SIZE", help="Give up what was not used for longest, until this much is left (20GB, 0)."),
+    ] = None,
+) -> None:
+    """List the environments that Assay keeps for rehearsals and for --resolve, or prune them to a size."""
+    from assay.report import terminal_width, write_lines
+    from assay.report.cache_list import cache_lines
+
+    write_lines(cache_lines(prune, terminal_width() or 100))
 
 
 @app.command()

@@ -5,16 +5,17 @@ from __future__ import annotations
 import datetime
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from assay.analysis.enactment.session import take_session
 from assay.analysis.project import Project
 from assay.contracts import Contract, load_contract
 from assay.errors import InputError
 from assay.excerpt import excerpts_of
-from assay.finding import Finding, Severity
+from assay.finding import Consequence, Finding, Severity
 from assay.rules.registry import all_rules, check_named_rules, find_rules
 from assay.rules.rule import NotApplicable, Proved, Rule, Undecided
 from assay.submission.brief import Brief
@@ -22,6 +23,11 @@ from assay.submission.opening import lay_runs, open_submission
 from assay.submission.record import Submission
 from assay.verdict import Coverage, Verdict, ordered, requirement_statuses
 
+if TYPE_CHECKING:
+    from assay.trial.record import Rehearsal
+    from assay.trial.rehearsal import TrialOptions
+
+_GATES = ("static", "compose", "trial")
 _IGNORE_COMMENT = re.compile(r"#\s*assay:\s*ignore\b(?:\s*\[([^\]]*)\]?)?")
 
 
@@ -39,10 +45,13 @@ def review(
     ignore: Iterable[str] = (),
     trust_ignores: bool = False,
     require_decided: bool = False,
+    trial: bool | TrialOptions | Rehearsal = False,
+    say: Callable[[str], None] = lambda _: None,
 ) -> Verdict:
-    """Review a submission by reading it. Nothing of it is executed.
+    """Review a submission by reading it. Without `trial` nothing of it is executed.
 
-    With `env` or `resolve` the libraries that it uses are read too; see `docs/environment.md`.
+    With `env` or `resolve` the libraries that it uses are read too; see `docs/environment.md`. With `trial` its own
+    commands are rehearsed in a sandbox as well; see `docs/trial.md`.
 
     Args:
         source: A folder, a git repository (with `rev`), a JSON code bundle, a review transcript, `-` for either
@@ -58,6 +67,9 @@ def review(
         ignore: Beginnings of rule codes that are not heard.
         trust_ignores: Whether `# assay: ignore[CODE]` comments inside the submission count.
         require_decided: Whether undecided rows count as not ready.
+        trial: Whether its commands are rehearsed, and how; or what an earlier rehearsal of it saw. `env` then names
+            the environment of the rehearsal too.
+        say: Is told, in a few words, what happens in the rehearsal.
 
     Raises:
         InputError: where the submission or the call cannot be read.
@@ -96,6 +108,8 @@ def review(
                 started = time.perf_counter()
                 project.use_environment(Path(env) if env is not None else None)
                 seconds["environment"] = time.perf_counter() - started
+            if trial is not False:
+                seconds |= _rehearse(project, trial, Path(env) if env is not None else None, say)
             findings, coverage = run_rules(project, rules)
         finally:
             project.close()
@@ -108,13 +122,43 @@ def review(
             contract_reason=reason,
             findings=tuple(findings),
             requirements=requirement_statuses(chosen, findings, coverage),
-            evidence=("static", *(("compose",) if project.is_enacted else ()), *seconds),
+            evidence=(
+                "static",
+                *(("compose",) if project.is_enacted else ()),
+                *(("environment",) if env is not None or resolve else ()),
+                *(("trial",) if project.rehearsal is not None and project.rehearsal.steps else ()),
+            ),
             seconds={"static": time.perf_counter() - begin - sum(seconds.values()), **seconds},
             require_decided=require_decided,
             kind=submission.kind,
             as_of=project.as_of,
             excerpts=excerpts_of(findings, submission),
+            rehearsal=project.rehearsal,
         )
+
+
+def _rehearse(
+    project: Project, asked: bool | TrialOptions | Rehearsal, env: Path | None, say: Callable[[str], None]
+) -> dict[str, float]:
+    """Rehearse a submission; the seconds that it took, by part."""
+    from assay.analysis.resolution import Resolution
+    from assay.trial.record import Rehearsal
+    from assay.trial.rehearsal import TrialOptions, rehearse
+
+    if isinstance(asked, Rehearsal):
+        project.rehearsal = asked
+        return {}
+    options = asked if isinstance(asked, TrialOptions) else TrialOptions()
+    if env is not None and options.env is None:
+        options = replace(options, env=env)
+    begin = time.perf_counter()
+    project.rehearsal = rehearse(project, options, say)
+    if project.resolution is None and project.rehearsal.refusal:
+        # a submission that nobody can install is a matter of its packaging
+        project.resolution = Resolution(refusal=project.rehearsal.refusal)
+    took = time.perf_counter() - begin
+    building = min(took, project.rehearsal.seconds.get("environment", 0.0))
+    return {"trial-environment": building, "trial": took - building}
 
 
 def choose_contract(submission: Submission, asked: str) -> tuple[Contract, str]:
@@ -157,11 +201,15 @@ def run_rules(project: Project, rules: dict[str, type[Rule]]) -> tuple[list[Find
     unheard: set[str] = set()
     project.start_ruff()
     # what needs the enactment, or an environment's type checker, comes last, so that it happens meanwhile
-    for code, kind in sorted(all_rules().items(), key=lambda item: (item[1].late, item[1].gate != "static")):
+    for code, kind in sorted(all_rules().items(), key=_turn):
         bears_on = rows_of(kind.requirements, code, contract)
         if not bears_on:
             continue
         decides = rows_of(kind.decides, code, contract)
+        if kind.gate == "trial" and project.rehearsal is None:
+            for row in decides:
+                coverage.open.setdefault(row, []).append(f"{code} needs a rehearsal (--trial)")
+            continue
         if code not in rules:
             for row in decides:
                 coverage.open.setdefault(row, []).append(f"{code} was not selected")
@@ -176,7 +224,7 @@ def run_rules(project: Project, rules: dict[str, type[Rule]]) -> tuple[list[Find
             outcomes = [Undecided(f"{code} failed on this submission ({type(error).__name__}: {error})")]
             unheard.update(bears_on)
         coverage.silent.update(decides)
-        if kind.gate == "compose":
+        if kind.gate != "static":
             coverage.composed.update(decides)
         if project.unread_roles:
             # a rule vouches for its own rows, not for those that name it: it may have had nothing to look at
@@ -190,12 +238,14 @@ def run_rules(project: Project, rules: dict[str, type[Rule]]) -> tuple[list[Find
                     findings.append(replace(outcome, requirements=rows))
                 continue
             if isinstance(outcome, Proved):
-                proved.update(outcome.requirements)
+                (coverage.rehearsed if kind.gate == "trial" else proved).update(outcome.requirements)
                 continue
             # a row that names the rule stands or falls with all that the rule says
             rows = rows_of(outcome.requirements, code, contract) if outcome.requirements else bears_on
             if isinstance(outcome, Undecided):
-                for row in rows or bears_on:
+                # what reading decided stays so where a rehearsal cannot tell
+                left = coverage.silent - coverage.open.keys() if kind.gate == "trial" else set()
+                for row in set(rows or bears_on) - left:
                     coverage.open.setdefault(row, []).append(outcome.reason)
             elif isinstance(outcome, NotApplicable):
                 for row in rows:
@@ -205,7 +255,49 @@ def run_rules(project: Project, rules: dict[str, type[Rule]]) -> tuple[list[Find
         coverage.open.pop(row, None)
         coverage.silent.add(row)
         coverage.composed.add(row)
-    return _without_repetitions(findings), coverage
+    return _without_repetitions(_with_what_was_seen(findings)), coverage
+
+
+def _turn(item: tuple[str, type[Rule]]) -> tuple[bool, bool, int]:
+    """When a rule is heard."""
+    kind = item[1]
+    return kind.gate == "trial", kind.late, _GATES.index(kind.gate)
+
+
+def _with_what_was_seen(findings: list[Finding]) -> list[Finding]:
+    """The findings, with a stop that a rehearsal saw where reading foretold it as evidence of that finding."""
+    foretold = [
+        number
+        for number, finding in enumerate(findings)
+        if finding.consequence is Consequence.CRASHES and finding.evidence.kind != "trial" and finding.line is not None
+    ]
+    kept = list(findings)
+    gone: set[int] = set()
+    for number, seen in enumerate(findings):
+        if seen.evidence.kind != "trial" or seen.consequence is not Consequence.CRASHES or seen.file is None:
+            continue
+        stops_at = (seen.file, seen.line)
+        said = next((other for other in foretold if _covers(findings[other], stops_at)), None)
+        if said is None:
+            continue
+        told = kept[said]
+        detail = "; ".join(filter(None, (told.evidence.detail, f"seen in a rehearsal: {seen.evidence.detail}")))
+        frames = tuple(dict.fromkeys((*told.evidence.frames, *seen.evidence.frames)))
+        rows = tuple(dict.fromkeys((*told.requirements, *seen.requirements)))
+        kept[said] = replace(told, requirements=rows, evidence=replace(told.evidence, detail=detail, frames=frames))
+        gone.add(number)
+    return [finding for number, finding in enumerate(kept) if number not in gone]
+
+
+def _covers(finding: Finding, place: tuple[str, int | None]) -> bool:
+    file, line = place
+    if line is None or finding.line is None:
+        return False
+    if finding.file == file and finding.line <= line <= (finding.end_line or finding.line):
+        return True
+    # a value in a file that is no program stops nothing by itself: its frames say where it does
+    leads = finding.file is None or not finding.file.endswith(".py")
+    return leads and any((frame.file, frame.line) == place for frame in finding.evidence.frames)
 
 
 def _without_repetitions(findings: list[Finding]) -> list[Finding]:

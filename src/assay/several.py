@@ -7,6 +7,7 @@ import signal
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from assay.errors import InputError
@@ -30,7 +31,12 @@ class Answer:
 
 
 def review_several(
-    paths: Sequence[str], *, jobs: int = 1, report_progress: Callable[[Answer], None] | None = None, **options: Any
+    paths: Sequence[str],
+    *,
+    jobs: int = 1,
+    report_progress: Callable[[Answer], None] | None = None,
+    say: Callable[[str, str], None] | None = None,
+    **options: Any,
 ) -> list[Answer]:
     """Review each path with the same options.
 
@@ -38,12 +44,16 @@ def review_several(
         paths: What to review, as `assay.review` takes it.
         jobs: How many processes work side by side.
         report_progress: Called with each answer as it comes, in the order of completion.
+        say: Told the path, and in a few words what happens in its rehearsal. Where several processes work, it is
+            called in each of them, and must be a function of a module.
         options: Passed to `assay.review`.
 
     Returns:
         The answers, in the order of the paths.
     """
     tell = report_progress or (lambda answer: None)
+    if say is not None:
+        options["say"] = say
     if jobs == 1 or len(paths) == 1:
         answers = []
         for path in paths:
@@ -116,6 +126,8 @@ def _side_by_side(
 def _answer(path: str, options: dict[str, Any]) -> Answer:
     from assay.reviewer import review
 
+    if "say" in options:
+        options = {**options, "say": partial(options["say"], path)}
     try:
         return Answer(path, review(path, **options))
     except InputError as error:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import datetime
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from assay.contracts import Contract
 from assay.excerpt import Excerpts
 from assay.finding import Consequence, Finding, Severity
+
+if TYPE_CHECKING:
+    from assay.trial.record import Rehearsal
 
 _SEVERITY_ORDER = {severity: number for number, severity in enumerate(Severity)}
 _CONSEQUENCE_ORDER = {consequence: number for number, consequence in enumerate(Consequence)}
@@ -52,6 +55,7 @@ class Verdict:
         kind: What was reviewed: `folder`, `revision`, `bundle` or `transcript`.
         as_of: The day on which dependencies were looked at.
         excerpts: Path to line number to source line, for the lines around findings. Reports show them.
+        rehearsal: What the trial saw; None where there was none.
     """
 
     submission: str
@@ -65,6 +69,7 @@ class Verdict:
     kind: str = "folder"
     as_of: datetime.date = field(default_factory=datetime.date.today)
     excerpts: Excerpts = field(default_factory=dict)
+    rehearsal: Rehearsal | None = None
 
     @property
     def is_guessed(self) -> bool:
@@ -109,6 +114,11 @@ class Verdict:
         """The verdict in its JSON form; the first two keys are the contract's."""
         from assay import __version__
 
+        told: dict[str, Any] = {}
+        if self.rehearsal is not None:
+            from assay.trial.reading import rehearsal_as_dict
+
+            told["trial"] = rehearsal_as_dict(self.rehearsal)
         return {
             self.contract.ready_key: self.ready,
             self.contract.issue_key: self.issue,
@@ -129,6 +139,7 @@ class Verdict:
                 for row in self.requirements
             ],
             "findings": [finding.as_dict() for finding in self.findings],
+            **told,
             "seconds": {gate: round(seconds, 3) for gate, seconds in self.seconds.items()},
         }
 
@@ -146,12 +157,14 @@ class Coverage:
     Args:
         silent: Rows that a deciding rule looked at and found nothing wrong with.
         composed: Those of them that take more than reading: a rule that composes decides them too.
+        rehearsed: Rows that a rehearsal showed to be met. A warning of a rule that did not see it run yields to that.
         open: Row to the reasons why a rule could not decide it.
         not_applicable: Row to the reason why it does not concern the submission.
     """
 
     silent: set[str] = field(default_factory=set)
     composed: set[str] = field(default_factory=set)
+    rehearsed: set[str] = field(default_factory=set)
     open: dict[str, list[str]] = field(default_factory=dict)
     not_applicable: dict[str, str] = field(default_factory=dict)
 
@@ -188,12 +201,16 @@ def requirement_statuses(
     for requirement in contract.requirements:
         concerned = [number for number, finding in enumerate(listed) if requirement.id in finding.requirements]
         blocking = [listed[number] for number in concerned if listed[number].severity is Severity.BLOCKING]
-        warned = any(listed[number].severity is Severity.WARNING for number in concerned)
+        warnings = [listed[number] for number in concerned if listed[number].severity is Severity.WARNING]
+        ran = requirement.id in coverage.rehearsed
+        warned = any(not ran or warning.evidence.kind == "trial" for warning in warnings)
         status, decided_by, reason = "undecided", None, ""
         if blocking:
             status, decided_by = "violated", blocking[0].evidence.kind
         elif warned:
             reason = "a warning, but no proof"
+        elif ran:
+            status, decided_by = "met", "trial"
         elif requirement.id in coverage.open:
             reason = "; ".join(dict.fromkeys(coverage.open[requirement.id]))
         elif requirement.id in coverage.not_applicable:

@@ -41,6 +41,7 @@ def findings_of(rule: type[Rule], example: Example, files=None) -> list[Finding]
             if example.uv_says is not None:
                 # once it is repaired, uv has nothing to say
                 project.resolution = Resolution(refusal=example.uv_says if files is None else "")
+            project.rehearsal = example.rehearsed if files is None else example.rehearsed_after
             findings, coverage = run_rules(project, {rule.code: rule})
         finally:
             project.close()

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from assay.analysis.library_errors import LibraryErrors
     from assay.analysis.resolution import Resolution
     from assay.analysis.ty_check import TyCheck
+    from assay.trial.record import Rehearsal
 
 ENACTMENT_SECONDS = 40.0
 T = TypeVar("T")
@@ -54,6 +55,7 @@ class Project:
         unread_roles: Roles that were asked for and that no file plays which could be read.
         environment: The environment that it would run in; None where none was given or built.
         resolution: What came of building one; None where that was not asked for.
+        rehearsal: What a rehearsal of it saw; None where it was not rehearsed.
         ty: ty at work on its files in that environment.
     """
 
@@ -66,6 +68,7 @@ class Project:
         self.unread_roles: set[str] = set()
         self.environment: Environment | None = None
         self.resolution: Resolution | None = None
+        self.rehearsal: Rehearsal | None = None
         self.ty: TyCheck | None = None
         self._ruff: RuffCheck | None = None
         self._shared: dict[Callable[[Project], object], tuple[object, frozenset[str]]] = {}

@@ -7,14 +7,19 @@ GitHub shows ten errors, ten warnings and ten notices a step; the log holds all 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from assay.finding import Finding, Severity
 from assay.report.artifact import artifact_prefix
 from assay.report.styled_text import visible
 from assay.verdict import Verdict
 
+if TYPE_CHECKING:
+    from assay.trial.record import Rehearsal
+
 _COMMANDS = {Severity.BLOCKING: "error", Severity.WARNING: "warning", Severity.NOTE: "notice"}
 _SUMMARY_FINDINGS = 100
+_FRAMES = 6
 _ENTITIES = {ord(character): f"&#{ord(character)};" for character in "&<>\\`*_[]|~#@"}
 
 
@@ -44,7 +49,8 @@ def _annotation(finding: Finding, prefix: str) -> str:
     consequence = f" ({finding.consequence.value})" if finding.consequence else ""
     properties["title"] = f"{finding.rule}{consequence}"
     listed = ",".join(f"{name}={_property(str(value))}" for name, value in properties.items())
-    sentences = [f"{finding.message}.", finding.explanation, f"Repair: {finding.repair}" if finding.repair else ""]
+    repair = f"Repair: {finding.repair}" if finding.repair else ""
+    sentences = [f"{finding.message}.", finding.explanation, _by_way_of(finding), repair]
     return f"::{_COMMANDS[finding.severity]} {listed}::{_data(' '.join(filter(None, sentences)))}"
 
 
@@ -68,7 +74,30 @@ def step_summary(verdicts: Sequence[Verdict]) -> str:
 
 def _summary(verdict: Verdict) -> str:
     ready = "ready" if verdict.ready else f"not ready, {len(verdict.blocking)} blocking"
-    return f"{ready}; {verdict.decided_count} of {len(verdict.requirements)} requirements decided"
+    decided = f"{ready}; {verdict.decided_count} of {len(verdict.requirements)} requirements decided"
+    return f"{decided}; {_rehearsed(verdict.rehearsal)}" if verdict.rehearsal else decided
+
+
+def _rehearsed(rehearsal: Rehearsal) -> str:
+    """How a rehearsal went, on one line."""
+    from assay.trial.reading import changes_of, left_out
+
+    ran = [step for step in rehearsal.steps if not step.skipped]
+    ended = sum(step.completed for step in ran if step.mode != "refuse")
+    of = sum(step.mode != "refuse" for step in ran)
+    parts = [f"rehearsed in {rehearsal.isolation}: {ended} of {of} commands end well"]
+    parts += [f"not isolated: {gap}" for gap in rehearsal.gaps]
+    parts += [f"changed: {text}" for text in changes_of(rehearsal)]
+    return "; ".join([*parts, *left_out(rehearsal)])
+
+
+def _by_way_of(finding: Finding) -> str:
+    """Where a finding of a rehearsal was seen: the run, and the frames that lead to it."""
+    if finding.evidence.kind != "trial":
+        return ""
+    frames = ", ".join(f"{frame.file}:{frame.line}" for frame in finding.evidence.frames[-_FRAMES:])
+    seen = f"Seen in run {finding.run}" if finding.run else "Seen in a rehearsal"
+    return f"{seen}, by way of {frames}." if frames else f"{seen}."
 
 
 def _data(text: str) -> str:

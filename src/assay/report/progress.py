@@ -1,4 +1,4 @@
-"""A progress bar on standard error, for reviews of several submissions."""
+"""What standard error says of a review at work: a bar for several submissions, a line for each step of a rehearsal."""
 
 from __future__ import annotations
 
@@ -21,3 +21,10 @@ def progress(total: int, *, quiet: bool = False) -> Iterator[Callable[[Any], Non
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("", total=total)
         yield lambda answer: bar.advance(task)
+
+
+def tell_of_rehearsal(path: str, text: str) -> None:
+    """Say in one line what a rehearsal does now."""
+    from assay.report.styled_text import visible
+
+    print(visible(f"assay: {path}: {text}"), file=sys.stderr, flush=True)

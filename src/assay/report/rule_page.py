@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath
@@ -11,6 +12,7 @@ from string import Formatter
 from assay.contracts import builtin_names, load_contract
 from assay.finding import Consequence, Severity
 from assay.rules.rule import Example, Rule
+from assay.trial.record import Rehearsal
 
 FAMILIES = {
     "PKG": "packaging",
@@ -31,6 +33,7 @@ FAMILIES = {
     "MOD": "trial and full mode",
     "INT": "integrity",
     "LAY": "file layout",
+    "TRL": "trial",
 }
 _CONSEQUENCES = {
     Consequence.CRASHES: "the program stops",
@@ -39,6 +42,7 @@ _CONSEQUENCES = {
 }
 _LANGUAGES = {".py": "python", ".yaml": "yaml", ".yml": "yaml", ".toml": "toml", ".json": "json", ".sh": "bash"}
 _SHOWN_FILES = 4
+_SHOWN_EVENTS = 4
 
 
 def rule_page(rule: type[Rule]) -> str:
@@ -109,13 +113,39 @@ def _invalid(example: Example) -> list[str]:
     day = f", reviewed as of {example.as_of}" if example.as_of else ""
     parts = [f"At {places}, under the contract `{example.contract}`{day}:"]
     parts += _files(example.files, touched, example)
+    parts += _rehearsed(example.rehearsed, "A rehearsal saw")
     removed = [path for path, text in example.repaired.items() if text is None]
     kept = {path: text for path, text in example.repaired.items() if text is not None}
     if example.repaired:
         gone = f" ({', '.join(f'`{path}`' for path in removed)} removed)" if removed else ""
         parts.append(f"After the repair{gone}:")
         parts += _files(kept, set(kept), example)
+        parts += _rehearsed(example.rehearsed_after, "Then a rehearsal sees")
     return parts
+
+
+def _rehearsed(rehearsal: Rehearsal | None, lead: str) -> list[str]:
+    """What a rehearsal saw, a line for each step, stop and event."""
+    if rehearsal is None:
+        return []
+    lines = []
+    for step in rehearsal.steps:
+        lines.append(f"{step.name}: {step.skipped or f'exit status {step.status}'}")
+        for stop in step.stops:
+            told = "confirmed" if stop.confirmed else stop.doubt or "not confirmed"
+            place = f" at {stop.frames[-1].file}:{stop.frames[-1].line}" if stop.frames else ""
+            lines.append(f"  stop {stop.type}: {stop.message}{place} ({told})")
+        counted: dict[str, int] = {}
+        for event in step.events:
+            kind = str(event["kind"])
+            counted[kind] = counted.get(kind, 0) + 1
+            if counted[kind] <= _SHOWN_EVENTS:
+                lines.append(f"  {json.dumps(event)}")
+        lines += [
+            f"  and {count - _SHOWN_EVENTS} more of {kind}" for kind, count in counted.items() if count > _SHOWN_EVENTS
+        ]
+        lines += [f"  written: {name}" for name in step.written]
+    return [f"{lead}:", "```text\n" + "\n".join(lines) + "\n```"]
 
 
 def _files(files: Mapping[str, str], wanted: set[str], example: Example) -> list[str]:

@@ -167,10 +167,15 @@ def _fingerprint(verdict: Verdict, finding: Finding, occurrences: Counter[str]) 
 
 
 def _verdict_properties(verdict: Verdict) -> dict[str, Any]:
-    return {
+    told: dict[str, Any] = {
         "submission": verdict.submission,
         "contract": verdict.contract.name,
         "contractReason": verdict.contract_reason,
         "ready": verdict.ready,
         "requirements": {row.id: row.status for row in verdict.requirements},
     }
+    if verdict.rehearsal is not None:
+        from assay.trial.reading import rehearsal_as_dict
+
+        told["trial"] = rehearsal_as_dict(verdict.rehearsal)
+    return told

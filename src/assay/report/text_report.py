@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from assay.finding import Consequence, Finding, Severity
 from assay.report.artifact import artifact_prefix
 from assay.report.source_excerpt import excerpt
 from assay.report.styled_text import Line, cells, plain, visible, wrapped
 from assay.verdict import RequirementStatus, Verdict
+
+if TYPE_CHECKING:
+    from assay.trial.record import Rehearsal
 
 PIPE_WIDTH = 100
 
@@ -88,6 +92,9 @@ def _one(verdict: Verdict, severity: Severity, width: int, verbose: bool) -> Ite
     if verbose:
         yield from _rows(verdict.requirements, width)
         yield []
+    if verdict.rehearsal is not None:
+        yield from _rehearsal(verdict.rehearsal, width)
+        yield []
     yield from _summary(verdict, severity, width)
 
 
@@ -150,6 +157,29 @@ def _rows(rows: Iterable[RequirementStatus], width: int) -> Iterator[Line]:
                 ]
             else:
                 yield [(" " * lead, ""), (line, "")]
+
+
+def _rehearsal(rehearsal: Rehearsal, width: int) -> Iterator[Line]:
+    """How each command went, how it was shut in, what was changed in the copy, and what was not rehearsed."""
+    from assay.trial.reading import changes_of, left_out, notes_of, outcome_of
+
+    yield [("Rehearsal", "heading")]
+    yield []
+    names = max((cells(visible(step.name)) for step in rehearsal.steps), default=0)
+    for step in rehearsal.steps:
+        rounds = f", {step.rounds} rounds" if step.rounds > 1 else ""
+        took = f" ({step.seconds:.0f} s{rounds})" if not step.skipped else ""
+        for number, line in enumerate(wrapped(visible(outcome_of(step) + took), max(20, width - names - 4))):
+            style = "good" if step.completed and step.mode != "refuse" else ""
+            yield [(f"  {visible(step.name) if number == 0 else '':<{names}}  ", "strong"), (line, style)]
+    open_to = ", ".join(rehearsal.gaps)
+    listed = [("shut in by", rehearsal.isolation + (f", which leaves open: {open_to}" if open_to else ""))]
+    listed += [("changed", text) for text in changes_of(rehearsal)]
+    listed += [("left out", text) for text in left_out(rehearsal)]
+    listed += [("note", text) for text in notes_of(rehearsal)]
+    for label, text in listed:
+        for number, line in enumerate(wrapped(visible(text), width - 14)):
+            yield [(f"  {label:>10}: " if number == 0 else " " * 14, "bar"), (line, "dim")]
 
 
 def _summary(verdict: Verdict, severity: Severity, width: int) -> Iterator[Line]:

@@ -12,6 +12,7 @@ from assay.analysis.enacted_runs import Position
 from assay.analysis.project import Project
 from assay.finding import Consequence, Evidence, Finding, Frame, Severity
 from assay.submission.brief import Brief
+from assay.trial.record import Rehearsal
 from assay.yaml_tree import Node
 
 
@@ -67,6 +68,8 @@ class Example(NamedTuple):
         libraries: Path to text of the modules of the environment that it is reviewed with; None for no environment.
         as_of: The day on which its dependencies are looked at; today where none is given.
         uv_says: uv's refusal to resolve its dependencies, where it refuses; None where uv is not asked.
+        rehearsed: What a rehearsal of it saw; None where it is not rehearsed.
+        rehearsed_after: What a rehearsal of the repaired submission saw.
     """
 
     files: Mapping[str, str]
@@ -78,6 +81,8 @@ class Example(NamedTuple):
     libraries: Mapping[str, str] | None = None
     as_of: datetime.date | None = None
     uv_says: str | None = None
+    rehearsed: Rehearsal | None = None
+    rehearsed_after: Rehearsal | None = None
 
 
 Place = ast.AST | Node | Position | int | None
@@ -96,7 +101,8 @@ class Rule:
         severity: Weight of its findings, where one does not say otherwise.
         consequence: What its blocking findings prove, where one does not say otherwise.
         gate: How it sees what it says: `static` by reading, `compose` by composing the configuration and enacting
-            the programs. Rules of the second kind are heard last, because that takes longest.
+            the programs, `trial` by a rehearsal. Rules of the second kind are heard late, because that takes longest;
+            those of the third only where there was a rehearsal, and after all others.
         late: Whether another program works on what it asks for, so that it is heard when all others were.
         yields_to: Codes of rules that say the same with better evidence. Where one of them points at a place, by
             itself or by a frame, this rule's finding there is left out.

@@ -1,0 +1,1 @@
+"""What a rehearsal saw: stops, training that does not train, tracking and files that are not what the contract asks for."""

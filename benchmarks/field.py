@@ -53,7 +53,7 @@ def main() -> int:
     parser.add_argument("--judge-all", action="store_true", help="As --judge, with all that match no label.")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    score = _script(options.folder / "score.py")
+    score = load_script(options.folder / "score.py")
     labels = json.loads((options.folder / f"{options.labels}.json").read_text(encoding="utf-8"))
     all_states = json.loads((options.folder / f"{options.labels}_states.json").read_text(encoding="utf-8"))
     names = {
@@ -68,7 +68,7 @@ def main() -> int:
         name = names[row["repo"], row["commit"]]
         read[name] = row["repo"], row["commit"]
         verdict = _verdict(mirror, reviews, row["repo"], row["commit"], row["date"], row["contract"])
-        wanted = sorted((label for label in labels if _counts(label, row)), key=lambda label: label["order"])
+        wanted = sorted((label for label in labels if counts(label, row)), key=lambda label: label["order"])
         found = blocking(verdict)
         pointed = [(label, [one for one in found if score.points_at(one, label, options.slack)]) for label in wanted]
         state = State(name, row["contract"], pointed, found, verdict["score_seconds"])
@@ -106,7 +106,7 @@ def main() -> int:
     return int(any(judgements.of(claim.state, claim.finding)[0] != "true" for claim in field.alarms))
 
 
-def _counts(label: dict[str, Any], state: dict[str, Any]) -> bool:
+def counts(label: dict[str, Any], state: dict[str, Any]) -> bool:
     return (
         (label["repo"], label["generated_commit"]) == (state["repo"], state["short"])
         and label["blocking"]
@@ -185,7 +185,7 @@ def _as_json(field: Field) -> dict[str, Any]:
     }
 
 
-def _script(path: Path) -> ModuleType:
+def load_script(path: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location("score", path)
     if spec is None or spec.loader is None or not path.is_file():
         raise SystemExit(f"{path}: no such file; DIR holds the labels and score.py")

@@ -139,7 +139,7 @@ SCRIPT = """
 import datetime, sys
 from pathlib import Path
 sys.path.insert(0, {tests!r})
-from test_environment import listed, prepare, project
+from test_building import listed, prepare, project
 try:
     prepare(project(listed("scipy>=1.15", "pandas>=2")), cache=Path(sys.argv[1]))
 except Exception as error:

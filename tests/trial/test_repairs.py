@@ -10,7 +10,7 @@ from assay.submission import SourceFile, Submission
 from assay.trial.environment import TrialEnvironment
 from assay.trial.launcher import Copy, Place
 from assay.trial.record import Step, Stop, TrialFrame
-from assay.trial.repairs import repaired
+from assay.trial.repairs import brought_about, repaired
 
 FILES = {
     "config/config.yaml": "defaults:\n  - _self_\nmode: full\n",
@@ -162,6 +162,13 @@ def test_a_name_that_a_library_does_not_have_can_be_imported():
     assert copy.shims == {"member:sklearn.metrics:ttest_ind"}
     assert copy.changes == ("`sklearn.metrics` is given a `ttest_ind`",)
     assert mend("ImportError", "cannot import name 'build' from 'src.model'") is None
+
+
+def test_a_stop_that_a_change_of_the_rehearsal_may_have_made_is_doubted():
+    scaler = Stop("AssertionError", "No inf checks were recorded for this optimizer.")
+    assert brought_about(Copy(FILES), scaler) == ""
+    assert "what the rehearsal changed before" in brought_about(Copy(FILES, shims=frozenset({"detached-loss"})), scaler)
+    assert brought_about(Copy(FILES, shims=frozenset({"detached-loss"})), Stop("KeyError", "'text'")) == ""
 
 
 def test_what_nobody_knows_is_not_repaired():
